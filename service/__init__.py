@@ -1,0 +1,1 @@
+"""The rerank service: a gateway process and worker processes. Imports no other folder of ours."""

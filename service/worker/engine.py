@@ -1,0 +1,77 @@
+"""What the worker asks of an engine: a Protocol and its value types. Knows no library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.request import Score, ScoreJob
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What an engine is, once started.
+
+    Attributes:
+        kind: vllm, embedded, remote or scripted.
+        model: the name that clients see in `/v1/models`.
+        max_tokens: the longest input in tokens, prompt included.
+        fingerprint: equal for two engines whose scores are comparable (weights, dtype, prompt).
+        notice: a sentence for log, `/v1/models` and status page when users should know more.
+    """
+
+    kind: str
+    model: str
+    max_tokens: int
+    fingerprint: str
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadStep:
+    """How far a start is: `phase` in words, `done` from 0 to 1 or None when unknown."""
+
+    phase: str
+    done: float | None = None
+
+
+class EngineStartError(Exception):
+    """The engine cannot start.
+
+    Attributes:
+        permanent: starting again changes nothing (missing files, bad arguments).
+    """
+
+    def __init__(self, message: str, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class EngineDeadError(Exception):
+    """The engine died under the worker; the worker must end."""
+
+
+class Engine(Protocol):
+    """One loaded model.
+
+    `score` may be called many times at once and may be cancelled: cancelling gives the work up in
+    the engine too. It returns one `Score` per document, in order, and raises `EngineDeadError`
+    when the engine is gone, `service.errors.ServiceError` for a request that it refuses.
+    """
+
+    async def start(self, report: Callable[[LoadStep], None]) -> EngineInfo:
+        """Load; `report` is called as loading goes on, from any thread.
+
+        Raises:
+            EngineStartError: it cannot start.
+        """
+        ...
+
+    async def score(self, job: ScoreJob) -> Sequence[Score]: ...
+
+    def steps(self) -> int:
+        """Forward passes done so far: moves while the engine makes progress, whoever asked."""
+        ...
+
+    async def close(self) -> None: ...
