@@ -1,1 +1,1 @@
-"""From a transition to a message that a person on call can act on. A library: imports none of ours."""
+"""From a transition to a message that a person on call can act on. Imports none of ours."""
