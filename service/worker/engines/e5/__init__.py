@@ -1,0 +1,1 @@
+"""multilingual-e5-small: from two wheels on a package index to scores on a CPU."""

@@ -1,0 +1,151 @@
+"""An engine that fails on demand: for tests, `rankguard chaos` and the fault suite.
+
+Its scores are made from the words that query and document share, so that a canary in one script
+ranks; it is no model. The script file is read again at every job, so that a test can change it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import os
+import re
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from service.errors import EngineFailed
+from service.request import Score, ScoreJob
+from service.settings import ScriptedSettings
+from service.worker.engine import EngineInfo, EngineStartError, LoadStep
+
+_WORD = re.compile(r"\w+")
+_STEP_S = 0.05
+
+
+class Fault(str, Enum):
+    """What the script may ask for."""
+
+    NONE = "none"
+    HANG = "hang"
+    SLOW = "slow"
+    WRONG = "wrong"
+    CONSTANT = "constant"
+    NAN = "nan"
+    ERROR = "error"
+    EXIT = "exit"
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The file's content: `{"fault": "slow", "document_s": 0.1, "poison": "text"}`.
+
+    Attributes:
+        document_s: seconds one document takes; None: what the settings say.
+        poison: a document that contains this text kills the process, as a bad input would.
+    """
+
+    fault: Fault = Fault.NONE
+    document_s: float | None = None
+    poison: str = ""
+
+
+def word_score(query: str, document: str) -> float:
+    """A logit from -4 to 4: the share of the query's words that the document has."""
+    wanted = set(_WORD.findall(query.casefold()))
+    found = wanted & set(_WORD.findall(document.casefold()))
+    return 8.0 * len(found) / max(1, len(wanted)) - 4.0
+
+
+class ScriptedEngine:
+    """Implements `Engine`; one document at a time, in order, as one device would."""
+
+    def __init__(self, settings: ScriptedSettings, name: str = "scripted") -> None:
+        self._settings = settings
+        self._name = name or "scripted"
+        self._steps = 0
+        self._device = asyncio.Semaphore(1)
+
+    async def start(self, report: Callable[[LoadStep], None]) -> EngineInfo:
+        if self._settings.start_error:
+            raise EngineStartError(self._settings.start_error, permanent=False)
+        passed = 0.0
+        while passed < self._settings.load_s:
+            report(LoadStep("loading", passed / self._settings.load_s))
+            pause = min(_STEP_S, self._settings.load_s - passed)
+            await asyncio.sleep(pause)
+            passed += pause
+        return EngineInfo(
+            kind="scripted",
+            model=self._name,
+            max_tokens=8192,
+            fingerprint="scripted-1",
+            notice="This is the scripted engine: for tests only, its scores mean nothing.",
+        )
+
+    async def score(self, job: ScoreJob) -> Sequence[Score]:
+        scores = []
+        for document in job.documents:
+            async with self._device:
+                scores.append(await self._score_one(job.query, document))
+        return scores
+
+    def steps(self) -> int:
+        return self._steps
+
+    async def died(self) -> str:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError  # pragma: no cover - the future is never done
+
+    async def close(self) -> None:
+        return
+
+    async def _score_one(self, query: str, document: str) -> Score:
+        script = self._read_script()
+        if script.poison and script.poison in document:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if script.fault is Fault.HANG:
+            await asyncio.get_running_loop().create_future()
+        if script.fault is Fault.EXIT:
+            os._exit(1)
+        if script.fault is Fault.ERROR:
+            raise EngineFailed("the script says that the engine fails")
+        pause = self._settings.document_s if script.document_s is None else script.document_s
+        if script.fault is Fault.SLOW and script.document_s is None:
+            pause = max(pause * 10, 0.2)
+        if pause:
+            await asyncio.sleep(pause)
+        self._steps += 1
+        tokens = len(_WORD.findall(query)) + len(_WORD.findall(document))
+        if script.fault is Fault.NAN:
+            return Score(logit=0.0, tokens=tokens, error="the model returned NaN")
+        return Score(logit=_answer(script.fault, query, document), tokens=tokens)
+
+    def _read_script(self) -> Script:
+        path = self._settings.script
+        if path is None:
+            return Script()
+        try:
+            body = json.loads(path.read_text(encoding="utf-8"))
+            seconds = body.get("document_s")
+            return Script(
+                fault=Fault(body.get("fault", "none")),
+                document_s=None if seconds is None else float(seconds),
+                poison=str(body.get("poison", "")),
+            )
+        except (OSError, ValueError):
+            return Script()
+
+
+def _answer(fault: Fault, query: str, document: str) -> float:
+    if fault is Fault.CONSTANT:
+        return 0.0
+    logit = word_score(query, document)
+    if fault is Fault.WRONG:
+        return -logit
+    # a little of the text's own, so that ties are rare and every replica agrees
+    digest = hashlib.sha256(f"{query}\0{document}".encode("utf-8", "surrogatepass")).digest()
+    return logit + math.ldexp(int.from_bytes(digest[:2], "big"), -20)
