@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+def default_state_dir() -> Path:
+    """What systemd says in `StateDirectory=` when there is one, else below the user's state home (XDG)."""
+    given = os.environ.get("STATE_DIRECTORY")
+    if given:
+        return Path(given.split(":", maxsplit=1)[0])
+    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "rankguard"
 
 
 class ServiceSettings(BaseModel):
@@ -18,7 +28,8 @@ class ServiceSettings(BaseModel):
     host: str = Field("127.0.0.1", description="address that the gateway binds")
     port: int = Field(8000, ge=0, le=65535, description="port that the gateway binds")
     state_dir: Path = Field(
-        default=Path(), description="where the processes meet: manifests, journal, incidents, logs"
+        default_factory=default_state_dir,
+        description="where the processes meet: manifests, journal, incidents, logs",
     )
     api_keys_file: Path | None = Field(
         None, description="one `name:sha256-hex` a line; needed for a bind beyond loopback"
