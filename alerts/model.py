@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
+from typing import Any
 
 
 class Severity(str, Enum):
@@ -38,6 +39,7 @@ class Alert:
         action: what rankguard did about it, and whether it worked. Empty when nothing.
         evidence: what it saw: two or three numbers, name -> value with its unit.
         labels: further labels for routing, such as `team`.
+        gpu_index: the card's number on the host, for people; the UUID is its identity.
     """
 
     id: str
@@ -58,6 +60,23 @@ class Alert:
     evidence: Mapping[str, str] = field(default_factory=dict)
     runbook: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    gpu_index: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Alert:
+        """Read what `to_json` wrote; fields of a later version are left out.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not an alert.
+        """
+        known = {each.name for each in fields(cls)}
+        values = {name: value for name, value in body.items() if name in known}
+        values["severity"] = Severity(values["severity"])
+        values["status"] = Status(values["status"])
+        return cls(**values)
 
 
 def fingerprint(name: str, host: str, replica: str | None, gpu_uuid: str | None) -> str:

@@ -1,0 +1,85 @@
+"""One POST and what its answer means; shared by the receivers that speak HTTP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from alerts.http import Answer, HttpClient, HttpFailure
+from alerts.message import Outcome, Verdict
+from alerts.retry import judge
+
+Reader = Callable[[Answer], "Outcome | None"]
+"""Reads a vendor's own success or error out of an answer; None leaves it to the HTTP status."""
+
+
+def post(
+    http: HttpClient,
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    read: Reader | None = None,
+    hide: tuple[str, ...] = (),
+) -> Outcome:
+    """Send once.
+
+    Args:
+        read: judges the body where HTTP 200 may mean failure.
+        hide: secrets that the receiver's answer may repeat.
+    """
+    try:
+        answer = http.request("POST", url, body, headers)
+    except HttpFailure as failure:
+        verdict = Verdict.MISCONFIGURED if failure.permanent else Verdict.RETRY
+        return Outcome(verdict, str(failure))
+    outcome = read(answer) if read is not None else None
+    if outcome is None:
+        outcome = Outcome(judge(answer.status), describe(answer), retry_after(answer))
+    detail = outcome.detail
+    for secret in hide:
+        if secret:
+            detail = detail.replace(secret, "***")
+    return Outcome(outcome.verdict, detail, outcome.retry_after_s)
+
+
+def describe(answer: Answer) -> str:
+    """Status and the beginning of the body in one printable line."""
+    text = answer.body[:800].decode("utf-8", "replace")
+    line = "".join(char if char.isprintable() else " " for char in text)
+    line = " ".join(line.split())[:200]
+    return f"HTTP {answer.status} {line}".strip()
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds to wait as the receiver asks, from `Retry-After` in either of its two forms.
+
+    The date form is taken relative to the answer's own `Date`, so that a wrong clock here does
+    not matter.
+    """
+    for name in ("retry-after", "x-ratelimit-reset-after"):
+        text = answer.headers.get(name, "").strip()
+        if not text:
+            continue
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = _until(text, answer.headers.get("date", ""))
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    return None
+
+
+def _until(text: str, date: str) -> float:
+    moments: list[datetime] = []
+    for each in (text, date):
+        try:
+            moments.append(parsedate_to_datetime(each))
+        except (TypeError, ValueError):
+            return math.nan
+    try:
+        return max(0.0, (moments[0] - moments[1]).total_seconds())
+    except TypeError:  # one of them has no zone
+        return math.nan
