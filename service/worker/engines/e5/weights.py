@@ -74,7 +74,7 @@ class _Entry:
 
 
 class Weights:
-    """The tensors of one file, by name: `emb.word`, `l0.q.w`, `l0.q.b`, …"""
+    """The tensors of one file, by name such as `emb.word`, `l0.q.w` or `l0.q.b`."""
 
     def __init__(self, path: Path) -> None:
         """Read the directory; tensors stay in the file until they are asked for.
