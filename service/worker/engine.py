@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -50,6 +51,12 @@ class EngineStartError(Exception):
 
 class EngineDeadError(Exception):
     """The engine died under the worker; the worker must end."""
+
+
+async def dies_with_the_worker() -> str:
+    """`Engine.died` of an engine that lives in the worker's own process: waits until cancelled."""
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError  # pragma: no cover - the future is never done
 
 
 class Engine(Protocol):

@@ -37,4 +37,8 @@ def build_engine(settings: EngineSettings) -> Engine:
     log.info("engine %s (%s)", kind, why)
     if kind == "scripted":
         return ScriptedEngine(settings.scripted, settings.served_name)
+    if kind == "embedded":
+        from service.worker.engines.embedded import EmbeddedEngine
+
+        return EmbeddedEngine(settings.embedded, settings.served_name)
     raise NotImplementedError(kind)

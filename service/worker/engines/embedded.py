@@ -18,7 +18,7 @@ import numpy as np
 from service.errors import EngineFailed
 from service.request import Score, ScoreJob
 from service.settings import EmbeddedSettings
-from service.worker.engine import EngineInfo, EngineStartError, LoadStep
+from service.worker.engine import EngineInfo, EngineStartError, LoadStep, dies_with_the_worker
 from service.worker.engines.e5 import calibration, store, vocabulary
 from service.worker.engines.e5.cache import EmbeddingCache, key_of
 from service.worker.engines.e5.forward import Embeddings, Forward
@@ -108,6 +108,9 @@ class EmbeddedEngine:
     def steps(self) -> int:
         """Forward passes done since the start."""
         return 0 if self._loaded is None else self._loaded.pool.steps()
+
+    async def died(self) -> str:
+        return await dies_with_the_worker()
 
     async def close(self) -> None:
         """End the threads; jobs that still wait fail."""

@@ -20,7 +20,7 @@ from enum import Enum
 from service.errors import EngineFailed
 from service.request import Score, ScoreJob
 from service.settings import ScriptedSettings
-from service.worker.engine import EngineInfo, EngineStartError, LoadStep
+from service.worker.engine import EngineInfo, EngineStartError, LoadStep, dies_with_the_worker
 
 _WORD = re.compile(r"\w+")
 _STEP_S = 0.05
@@ -97,8 +97,7 @@ class ScriptedEngine:
         return self._steps
 
     async def died(self) -> str:
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError  # pragma: no cover - the future is never done
+        return await dies_with_the_worker()
 
     async def close(self) -> None:
         return
