@@ -1,0 +1,1 @@
+"""What an operator does: the command line, configuration, start-up. Imports the other folders."""

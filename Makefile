@@ -1,0 +1,54 @@
+# make up: install and run.  make test: everything that needs no peer but ours.  make help: the list.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# what this machine can use: vLLM where there is an NVIDIA card, else the embedded engine alone
+EXTRAS ?= $(if $(wildcard /proc/driver/nvidia/gpus/*),vllm,)
+COMMA  := ,
+
+.PHONY: help up install test check unit e2e test-real bench faults nox clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+up: install ## install and run gateway, replicas and watchdog; ARGS="--replicas 2"
+	$(BIN)/rankguard up $(ARGS)
+
+install: $(VENV)/.installed ## make .venv and the embedded model, once
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
+	$(BIN)/rankguard model prepare
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[dev$(if $(EXTRAS),$(COMMA)$(EXTRAS))]'
+	@touch $@
+
+test: check unit e2e ## checks, unit, contract and end-to-end tests with coverage
+
+check: $(VENV)/.dev ## ruff, mypy strict, import rules, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+unit: $(VENV)/.dev ## fast tests: no process of ours is started
+	$(BIN)/python -m pytest -q -m "not e2e and not real and not gpu" --cov --cov-report=
+
+e2e: $(VENV)/.dev ## real processes, sockets and signals
+	$(BIN)/python -m pytest -q -m "e2e and not real and not gpu" --cov --cov-append --cov-report=
+	$(BIN)/coverage combine --append --quiet || true
+	$(BIN)/coverage report | tail -n 1
+
+test-real: $(VENV)/.dev ## against real peers: vLLM on CPU, Alertmanager, client libraries
+	$(BIN)/python -m pytest -q -m "real and not gpu"
+
+nox: $(VENV)/.dev ## unit tests on the oldest and the newest Python that are here
+	$(BIN)/nox
+
+clean: ## remove what was built here
+	rm -rf $(VENV) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .nox

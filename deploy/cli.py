@@ -1,0 +1,48 @@
+"""The command `rankguard`: names and help. Each command's work is in its own file."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from deploy.commands import (
+    alerts,
+    config,
+    doctor,
+    gpu,
+    incidents,
+    model,
+    replica,
+    rerank,
+    serve,
+    status,
+    up,
+    watch,
+    worker,
+)
+from deploy.config import ConfigError
+
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="rankguard",
+    help="Runs a reranker on your own hosts and proves, all the time, that it is up and right.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (up, serve, worker, watch, rerank, status, incidents, doctor):
+    app.command(name=module.NAME, epilog=module.EXAMPLES)(module.run)
+for group in (config, replica, gpu, model, alerts):
+    app.add_typer(group.app, name=group.NAME)
+
+
+def main() -> None:
+    """Run the command line; a wrong configuration is exit code 2 and all its problems."""
+    try:
+        app()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        sys.exit(EXIT_USAGE)

@@ -1,0 +1,31 @@
+"""`rankguard config`: what is configured, and is it right."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from deploy.commands.options import ConfigFile, Json, examples
+
+NAME = "config"
+app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
+
+
+@app.command(epilog=examples("rankguard config check", "rankguard config check -c new.toml"))
+def check(config: ConfigFile = None) -> None:
+    """Name every problem at once; exit code 2 if there is one."""
+    from deploy.config import find_file, load
+
+    load(config)
+    print(f"{find_file(config) or 'defaults and environment'}: ok")
+
+
+@app.command(epilog=examples("rankguard config show", "rankguard config show --json"))
+def show(config: ConfigFile = None, as_json: Json = False) -> None:
+    """Print effective values, each with its meaning; can be used as a configuration file."""
+    from deploy.config import load
+    from deploy.config import show as as_toml
+
+    settings = load(config)
+    print(json.dumps(settings.model_dump(mode="json"), indent=1) if as_json else as_toml(settings))

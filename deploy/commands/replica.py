@@ -1,0 +1,64 @@
+"""`rankguard replica`: what an operator does to one replica, through the watchdog."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from deploy.commands.options import ConfigFile, Json, examples
+
+NAME = "replica"
+app = typer.Typer(help="List, drain and restart replicas.", no_args_is_help=True)
+ReplicaId = Annotated[str, typer.Argument(help="the replica's name, such as replica-0")]
+
+
+@app.command("list", epilog=examples("rankguard replica list", "rankguard replica list --json"))
+def list_replicas(config: ConfigFile = None, as_json: Json = False) -> None:
+    """List the replicas and what the watchdog thinks of them."""
+    from deploy.commands.status import fetch, print_replicas
+
+    body = fetch(config)
+    if as_json:
+        print(json.dumps(body["replicas"], indent=1))
+    else:
+        print_replicas(body)
+
+
+@app.command(epilog=examples("rankguard replica drain replica-1"))
+def drain(replica: ReplicaId, config: ConfigFile = None) -> None:
+    """Take a replica out of traffic, finish what it has, and stop it until `undrain`."""
+    print(act(config, f"replicas/{replica}/drain"))
+
+
+@app.command(epilog=examples("rankguard replica undrain replica-1"))
+def undrain(replica: ReplicaId, config: ConfigFile = None) -> None:
+    """Put a drained replica back to work."""
+    print(act(config, f"replicas/{replica}/undrain"))
+
+
+@app.command(epilog=examples("rankguard replica restart replica-1"))
+def restart(replica: ReplicaId, config: ConfigFile = None) -> None:
+    """Drain a replica and start it anew."""
+    print(act(config, f"replicas/{replica}/restart"))
+
+
+def act(config: ConfigFile, path: str, body: dict[str, Any] | None = None) -> str:
+    """POST an operator's action to the watchdog; its answer in words."""
+    from deploy.client import Unreachable, call
+    from deploy.config import load
+
+    port = load(config).monitor.port
+    try:
+        answer = call(
+            "POST",
+            f"http://127.0.0.1:{port}/api/{path}",
+            json=body or {},
+            headers={"X-Rankguard-Operator": "cli"},
+        )
+    except Unreachable as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+    return str(answer.get("message", "done")) if isinstance(answer, dict) else "done"

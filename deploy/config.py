@@ -1,0 +1,208 @@
+"""The one configuration: `rankguard.toml` and the environment become four settings objects.
+
+Knows every section; the sections know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from alerts.settings import AlertSettings
+from monitor.settings import MonitorSettings
+from service.settings import EngineSettings, ServiceSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ENV_PREFIX = "RANKGUARD_"
+ENV_NESTING = "__"
+DEFAULT_FILE = Path("rankguard.toml")
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class Config(BaseModel):
+    """All sections. No file at all is a working default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    service: ServiceSettings = ServiceSettings()
+    engine: EngineSettings = EngineSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    alerts: AlertSettings = AlertSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigError(Exception):
+    """Everything that is wrong with the configuration, a line each."""
+
+    source: str
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.source}: {problem}" for problem in self.problems)
+
+
+def find_file(path: Path | None) -> Path | None:
+    """The file to read: the one named, else `rankguard.toml` here, else none."""
+    if path is not None:
+        return path
+    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
+    """Read file and environment; the environment wins.
+
+    Raises:
+        ConfigError: with all problems at once.
+    """
+    environ = os.environ if environ is None else environ
+    source, body = _read(find_file(path))
+    problems: list[str] = []
+    for name, value in sorted(environ.items()):
+        if name.startswith(ENV_PREFIX) and ENV_NESTING in name:
+            _overlay(body, name.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING), value)
+    try:
+        config = Config.model_validate(body)
+    except ValidationError as error:
+        problems += [_problem(item) for item in error.errors(include_url=False)]
+        raise ConfigError(source, tuple(problems)) from None
+    problems += _cross_check(config)
+    if problems:
+        raise ConfigError(source, tuple(problems))
+    return config
+
+
+def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
+    if path is None:
+        return "configuration", {}
+    try:
+        return str(path), tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(path), ("there is no such file",)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), (f"cannot be read: {error}",)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), (f"not TOML: {error}",)) from None
+
+
+def _overlay(body: dict[str, Any], keys: list[str], text: str) -> None:
+    """Put one variable's value in its place; a part of `[engine.vllm]` keeps its type."""
+    *path, last = keys
+    for key in path:
+        inner = body.setdefault(key, {})
+        if not isinstance(inner, dict):
+            return
+        body = inner
+    typed = text.startswith(("[", "{")) or path == ["engine", "vllm"]
+    body[last] = _literal(text) if typed else text
+
+
+def _literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _problem(item: Any) -> str:
+    where = [str(part) for part in item["loc"]]
+    *sections, key = where
+    place = f"[{'.'.join(sections)}] {key}" if sections else f"[{key}]"
+    if item["type"] == "extra_forbidden":
+        return f"{place}: unknown key{_suggestion(sections, key)}"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"{place}: {message} (got {_shown(key, item['input'])})"
+
+
+def _shown(key: str, value: object) -> str:
+    """A wrong value as it may be printed: short, and nothing that may be a secret."""
+    if any(word in key for word in ("secret", "key", "token", "password", "url")):
+        return "a value that is not shown"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _suggestion(sections: list[str], key: str) -> str:
+    model: Any = Config
+    for section in sections:
+        field = getattr(model, "model_fields", {}).get(section)
+        if field is None:
+            return ""
+        model = field.annotation
+    close = difflib.get_close_matches(key, getattr(model, "model_fields", {}), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def is_loopback(host: str) -> bool:
+    return host.startswith(_LOOPBACK)
+
+
+def _cross_check(config: Config) -> list[str]:
+    """What no single field can know."""
+    problems = []
+    if not is_loopback(config.service.host) and config.service.api_keys_file is None:
+        problems.append(
+            f"[service] host: {config.service.host} is beyond loopback, and there are no API keys;"
+            ' set api_keys_file (see docs/operations.md), or host = "127.0.0.1"'
+        )
+    if config.service.port == config.monitor.port and config.service.port != 0:
+        problems.append("[monitor] port: the same as [service] port")
+    return problems
+
+
+def show(config: Config) -> str:
+    """Effective values as TOML, each with its help. Secrets are files, so none can appear."""
+    lines: list[str] = []
+    for name in Config.model_fields:
+        _show_section(name, getattr(config, name), lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _show_section(name: str, section: BaseModel, lines: list[str]) -> None:
+    lines += ["", f"[{name}]"]
+    nested: list[tuple[str, BaseModel]] = []
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            nested.append((f"{name}.{key}", value))
+            continue
+        if isinstance(value, tuple | list) and value and isinstance(value[0], BaseModel):
+            for item in value:
+                _show_item(f"{name}.{key}", item, lines)
+            continue
+        if field.description:
+            lines.append(f"# {field.description}")
+        lines.append(f"# {key} is not set" if value is None else f"{key} = {_toml(value)}")
+    for inner, model in nested:
+        _show_section(inner, model, lines)
+
+
+def _show_item(name: str, item: BaseModel, lines: list[str]) -> None:
+    lines += ["", f"[[{name}]]"]
+    for key, value in item.model_dump(mode="json", exclude_none=True).items():
+        lines.append(f"{key} = {_toml(value)}")
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{json.dumps(str(k))} = {_toml(v)}" for k, v in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    text = value.value if hasattr(value, "value") else value
+    return json.dumps(str(text), ensure_ascii=False)

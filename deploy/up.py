@@ -1,0 +1,265 @@
+"""`rankguard up`: gateway and watchdog as children, in order up and in order down.
+
+The watchdog owns the replicas; `up` keeps the two processes alive and ends everything in the
+right order: first the gateway, whose open requests need the replicas, then the watchdog.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import requests
+
+from deploy.config import Config
+from deploy.preflight import Finding, check_host
+from deploy.preparing import prepare_embedded
+from service.manifest import Manifest, read_manifest, replicas_dir
+from service.process import boot_id, started_ticks
+from service.worker.engine import EngineStartError
+from service.worker.select import resolve_kind
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_FORCED = 130
+_POLL_S = 0.2
+_MAX_BACKOFF_S = 30.0
+_STABLE_S = 60.0
+_GRACE_S = 10.0  # on top of the drain timeout: for a process to close its files and end
+
+
+class AlreadyRunning(Exception):
+    """Another `up` holds this state directory; carries its pid."""
+
+
+@contextlib.contextmanager
+def hold(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory for one `up`.
+
+    Raises:
+        AlreadyRunning: another process holds it.
+    """
+    with (state_dir / "up.lock").open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise AlreadyRunning(lock.read().strip() or "unknown") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@dataclass(slots=True)
+class Part:
+    """A child of `up`: restarted when it ends by itself, with a growing pause.
+
+    Attributes:
+        next_start: monotonic seconds before which it is not started again.
+    """
+
+    name: str
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    failures: int = 0
+    started: float = 0.0
+    next_start: float = 0.0
+
+    def start(self, now: float) -> None:
+        # a session of its own: Ctrl-C at the terminal reaches `up` alone, which ends it in order
+        self.process = subprocess.Popen(self.command, start_new_session=True)
+        self.started = now
+
+    def ended(self, now: float) -> None:
+        """Note that it ended by itself; the first restart after a stable run is immediate."""
+        if now - self.started >= _STABLE_S:
+            self.failures = 0
+        pause = min(_MAX_BACKOFF_S, 2.0 ** (self.failures - 1)) if self.failures else 0.0
+        self.failures += 1
+        self.next_start = now + pause
+        self.process = None
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ask it to end, and kill its group when it does not; False if it had to be killed."""
+        if self.process is None or self.process.poll() is not None:
+            return True
+        self.process.terminate()
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        return True
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(5.0)
+
+
+class Up:
+    """The running skeleton: start, wait until ready, keep alive, end in order."""
+
+    def __init__(self, config: Config, file: Path | None, say: Callable[[str], None]) -> None:
+        self._config = config
+        self._say = say
+        self._stop = threading.Event()
+        self._forced = False
+        settings = ["--config", str(file.resolve())] if file else []
+        tail = [*settings, "--die-with-parent", str(os.getpid())]
+        base = [sys.executable, "-m", "deploy"]
+        self._watchdog = Part("watchdog", [*base, "watch", "--stop-replicas-on-exit", *tail])
+        self._gateway = Part("gateway", [*base, "serve", *tail])
+
+    def run(self) -> int:
+        """Live from start to end; returns the exit code."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        began = time.monotonic()
+        try:
+            self._watchdog.start(began)
+            self._gateway.start(began)
+            code = self._live(began)
+        finally:
+            self._end()
+        return EXIT_FORCED if self._forced else code
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self._stop.is_set():
+            self._forced = True
+            self._kill_all()
+        self._stop.set()
+
+    def _live(self, began: float) -> int:
+        ready = False
+        reason = ""
+        while not self._stop.wait(_POLL_S):
+            for part in (self._watchdog, self._gateway):
+                if part.process is not None and part.process.poll() == EXIT_USAGE:
+                    self._say(f"the {part.name} cannot start; see the message above")
+                    return EXIT_USAGE
+                self._keep_alive(part)
+            if ready:
+                continue
+            ready, now_reason = self._readiness()
+            if ready:
+                self._announce(time.monotonic() - began)
+            elif self._hopeless():
+                return EXIT_FAILED
+            elif now_reason != reason:
+                reason = now_reason
+                self._say(f"waiting: {reason}")
+        return EXIT_OK
+
+    def _keep_alive(self, part: Part) -> None:
+        now = time.monotonic()
+        if part.process is not None:
+            code = part.process.poll()
+            if code is None:
+                return
+            part.ended(now)
+            self._say(f"the {part.name} ended (status {code}); starting it again")
+        if now >= part.next_start:
+            part.start(now)
+
+    def _readiness(self) -> tuple[bool, str]:
+        port = self._config.service.port
+        try:
+            answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=1.0)
+            body = answer.json()
+        except (requests.RequestException, ValueError):
+            return False, "the gateway is starting"
+        return answer.ok, str(body.get("reason", answer.status_code))
+
+    def _manifests(self) -> list[Manifest]:
+        paths = replicas_dir(self._config.service.state_dir).glob("*.json")
+        return [manifest for path in paths if (manifest := read_manifest(path)) is not None]
+
+    def _hopeless(self) -> bool:
+        """Every replica said that another start would change nothing."""
+        manifests = self._manifests()
+        failed = [item for item in manifests if item.exit_code == 78]  # EX_CONFIG
+        if not manifests or len(failed) < len(manifests):
+            return False
+        for cause in {item.reason for item in failed}:
+            self._say(f"the model cannot be served: {cause}")
+        return True
+
+    def _announce(self, seconds: float) -> None:
+        service, monitor = self._config.service, self._config.monitor
+        self._say(f"rankguard is ready after {seconds:.1f} s")
+        self._say(f"  API     http://127.0.0.1:{service.port}/v1/rerank  (/docs for the schema)")
+        self._say(f"  status  http://127.0.0.1:{monitor.port}/")
+        for notice in {item.notice for item in self._manifests() if item.notice}:
+            self._say(f"  note    {notice}")
+        self._say("Ctrl-C drains and stops; a second one forces")
+
+    def _end(self) -> None:
+        if not self._forced:
+            self._say("stopping: open requests finish first")
+        limit_s = self._config.service.drain_timeout_s + _GRACE_S
+        self._gateway.stop(limit_s)
+        self._watchdog.stop(limit_s + _GRACE_S)
+        if self._sweep():
+            self._say("a replica had to be killed")
+        if not self._forced:
+            self._say("stopped")
+
+    def _kill_all(self) -> None:
+        self._gateway.kill()
+        self._watchdog.kill()
+        self._sweep()
+
+    def _sweep(self) -> int:
+        """Kill replicas that the watchdog left, and remove their manifests; how many there were."""
+        killed = 0
+        for manifest in self._manifests():
+            same_boot = manifest.boot_id == boot_id()
+            if same_boot and started_ticks(manifest.pid) == manifest.started_ticks:
+                killed += 1
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(manifest.pid, signal.SIGKILL)
+            path = replicas_dir(self._config.service.state_dir) / f"{manifest.id}.json"
+            path.unlink(missing_ok=True)
+        return killed
+
+
+def up(config: Config, file: Path | None) -> int:
+    """Check the host, prepare the model, run everything; returns the exit code."""
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    state_dir = config.service.state_dir
+    findings = [item for item in check_host(config) if item.level is Finding.Level.FAIL]
+    if findings:
+        for finding in findings:
+            say(f"{finding.check}: {finding.message}\n  fix: {finding.fix}")
+        return EXIT_USAGE
+    try:
+        with hold(state_dir):
+            kind, why = resolve_kind(config.engine)
+            say(f"engine: {kind} ({why})")
+            if kind == "embedded":
+                prepare_embedded(config.engine.embedded)
+            return Up(config, file, say).run()
+    except AlreadyRunning as error:
+        say(f"rankguard already runs on {state_dir} (pid {error}); stop it, or set another")
+        say("  fix: RANKGUARD_SERVICE__STATE_DIR=… and other ports")
+        return EXIT_USAGE
+    except EngineStartError as error:
+        say(str(error))
+        return EXIT_FAILED
