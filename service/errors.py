@@ -42,6 +42,10 @@ class TooLarge(ServiceError):
     """The body is over the limit in bytes."""
 
 
+class BodyTimeout(ServiceError):
+    """The client did not send its body in time."""
+
+
 class WrongContentType(ServiceError):
     """The body is not declared as JSON."""
 
@@ -70,6 +74,7 @@ STATUS: dict[type[ServiceError], HTTPStatus] = {
     Malformed: HTTPStatus.BAD_REQUEST,
     Unauthorized: HTTPStatus.UNAUTHORIZED,
     NotFound: HTTPStatus.NOT_FOUND,
+    BodyTimeout: HTTPStatus.REQUEST_TIMEOUT,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidValue: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -83,6 +88,7 @@ CODE: dict[type[ServiceError], str] = {
     Malformed: "malformed",
     Unauthorized: "unauthorized",
     NotFound: "not_found",
+    BodyTimeout: "body_timeout",
     TooLarge: "body_too_large",
     WrongContentType: "wrong_content_type",
     InvalidValue: "invalid_value",

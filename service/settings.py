@@ -51,6 +51,26 @@ class ServiceSettings(BaseModel):
     drain_timeout_s: float = Field(
         30.0, ge=0, description="how long in-flight requests may take to finish at shutdown"
     )
+    max_requests: int = Field(2048, ge=1, description="requests begun and not answered")
+    max_buffered_bytes: int = Field(
+        256 * 2**20, ge=1024, description="bytes of all request bodies held at once"
+    )
+    replica_tokens: int = Field(
+        65_536, ge=1, description="estimated tokens sent to one replica and not answered"
+    )
+    hedge: bool = Field(True, description="send a late chunk to a second replica, once")
+    cache_bytes: int = Field(
+        64 * 2**20, ge=0, description="bytes of the score cache; 0 turns it off"
+    )
+    instructions: dict[str, str] = Field(
+        default_factory=dict, description="named instructions: a request asks for one by `@name`"
+    )
+    key_tokens_per_minute: int = Field(
+        0, ge=0, description="estimated tokens that each API key may use; 0: no limit"
+    )
+    key_limits: dict[str, int] = Field(
+        default_factory=dict, description="the same for single keys, by their name"
+    )
 
 
 class EmbeddedSettings(BaseModel):
@@ -91,6 +111,21 @@ class RemoteSettings(BaseModel):
     timeout_s: float = Field(30.0, gt=0)
 
 
+class EmbeddingSettings(BaseModel):
+    """Section `[engine.embedding]`: how the vllm engine asks an embedding model."""
+
+    model_config = _STRICT
+
+    query_prefix: str | None = Field(
+        None, description="before the query, may hold {instruction}; default: known for the model"
+    )
+    document_prefix: str | None = Field(
+        None, description="before each document; default: known for the model"
+    )
+    scale: float = Field(31.4, gt=0, description="logit = scale * (cosine - center)")
+    center: float = Field(0.833, ge=-1, le=1, description="cosine at which the score is 0.5")
+
+
 class EngineSettings(BaseModel):
     """Section `[engine]`: which engine a worker runs, and on which model."""
 
@@ -105,7 +140,20 @@ class EngineSettings(BaseModel):
         "", description="default instruction; empty: the one that the model was trained with"
     )
     max_model_len: int = Field(8192, ge=64, description="longest input in tokens, prompt included")
+    profile: Literal["auto", "qwen3_reranker", "cross_encoder", "embedding"] = Field(
+        "auto",
+        description="model family, for vllm; auto: from the model folder, unknown is refused",
+    )
+    long_documents: Literal["fit", "reject", "windows"] = Field(
+        "fit",
+        description="a document that does not fit: cut it, refuse it, or score its best window",
+    )
+    self_check: Literal["refuse", "warn"] = Field(
+        "refuse",
+        description="a model that ranks a known pair wrongly at start: refuse or serve it",
+    )
     vllm: dict[str, Any] = Field(default_factory=dict, description="any AsyncEngineArgs")
+    embedding: EmbeddingSettings = EmbeddingSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     remote: RemoteSettings = RemoteSettings()
     scripted: ScriptedSettings = ScriptedSettings()

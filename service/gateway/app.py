@@ -1,0 +1,225 @@
+"""The public app: its parts and routes, put together here and nowhere else, and its process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import uvloop
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from service.errors import ServiceError
+from service.gateway import docs_page, envelope, health, logs, server
+from service.gateway.admission import Admission
+from service.gateway.auth import BadKeysFile, Keys, is_loopback
+from service.gateway.dispatch import Dispatcher
+from service.gateway.endpoint import Endpoint
+from service.gateway.intake import Intake
+from service.gateway.replicas import Replicas, StateDirectory
+from service.gateway.schema import jina
+from service.gateway.schema.call import Dialect, Limits
+from service.gateway.scoring import Scoring
+from service.gateway.server import CannotStart, Server
+from service.gateway.transport import Transport
+from service.metrics import GatewayMetrics, ReplicaSample
+from service.settings import EngineSettings, ServiceSettings
+
+logger = logging.getLogger(__name__)
+
+WRONG_USAGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the routes use; made anew for every app, inside its event loop."""
+
+    replicas: Replicas
+    endpoint: Endpoint
+    metrics: GatewayMetrics
+    keys: Keys
+    transport: Transport
+
+
+def create_app(
+    settings: ServiceSettings,
+    engine: EngineSettings,
+    *,
+    registry: CollectorRegistry | None = None,
+) -> FastAPI:
+    """The gateway as an ASGI app; its lifespan watches the state directory.
+
+    Raises:
+        BadKeysFile: the API keys file is configured and cannot be used.
+    """
+    metrics = GatewayMetrics(registry or CollectorRegistry())
+    keys = Keys(settings.api_keys_file)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        transport = Transport()
+        parts = _parts(settings, metrics, keys, transport)
+        app.state.parts = parts
+        watching = asyncio.create_task(parts.replicas.watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await transport.close()
+
+    app = FastAPI(
+        title="rankguard",
+        version="0.1.0",
+        description="Scores documents against a query. Errors have one shape on every route.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_exception_handler(ServiceError, envelope.on_service_error)
+    app.add_exception_handler(HTTPException, envelope.on_http_exception)
+    _add_scoring(app)
+    _add_operations(app, engine)
+    app.add_middleware(envelope.Envelope, metrics=metrics)
+    return app
+
+
+def parts_of(app: FastAPI) -> Parts:
+    parts = app.state.parts
+    assert isinstance(parts, Parts)
+    return parts
+
+
+def _parts(
+    settings: ServiceSettings, metrics: GatewayMetrics, keys: Keys, transport: Transport
+) -> Parts:
+    replicas = Replicas(StateDirectory(settings.state_dir), capacity=settings.replica_tokens)
+    admission = Admission(
+        max_waiting_tokens=settings.max_waiting_tokens,
+        tokens_per_minute=settings.key_tokens_per_minute,
+        tokens_per_minute_by_key=settings.key_limits,
+    )
+    dispatcher = Dispatcher(replicas, transport, metrics, hedge=settings.hedge)
+    scoring = Scoring(replicas, dispatcher, admission, metrics, chunk_tokens=settings.chunk_tokens)
+    intake = Intake(
+        max_body_bytes=settings.max_body_bytes,
+        max_buffered_bytes=settings.max_buffered_bytes,
+        max_requests=settings.max_requests,
+        timeout_s=settings.body_timeout_s,
+    )
+    endpoint = Endpoint(
+        scoring,
+        admission,
+        keys,
+        intake,
+        metrics,
+        limits=Limits(max_documents=settings.max_documents),
+        timeout_s=settings.request_timeout_s,
+        instructions=settings.instructions,
+    )
+    metrics.watch_replicas(lambda: _samples(replicas))
+    metrics.in_flight.set_function(lambda: endpoint.in_flight)
+    metrics.waiting_tokens.set_function(lambda: admission.waiting_tokens)
+    metrics.waiting_chunks.set_function(lambda: replicas.waiting)
+    metrics.ready.set_function(
+        lambda: replicas.not_ready_reason() is None and not endpoint.draining
+    )
+    return Parts(replicas, endpoint, metrics, keys, transport)
+
+
+def _samples(replicas: Replicas) -> Iterator[ReplicaSample]:
+    for one in replicas.all():
+        yield ReplicaSample(one.id, one.routable, one.outstanding)
+
+
+def _add_scoring(app: FastAPI) -> None:
+    async def rerank(request: Request) -> Response:
+        return await parts_of(app).endpoint.handle(request, _jina)
+
+    for path in ("/v1/rerank", "/rerank"):
+        app.add_api_route(path, rerank, methods=["POST"])
+
+
+def _jina(_fields: dict[str, object]) -> Dialect:
+    return jina
+
+
+def _add_operations(app: FastAPI, engine: EngineSettings) -> None:
+    configured = engine.served_name or engine.model
+
+    async def livez() -> Response:
+        return health.live()
+
+    async def readyz() -> Response:
+        parts = parts_of(app)
+        return health.ready(parts.replicas, draining=parts.endpoint.draining)
+
+    async def models(request: Request) -> Response:
+        parts = parts_of(app)
+        parts.keys.name_of(request.headers.get("authorization"))
+        return health.models(parts.replicas, configured)
+
+    async def metrics() -> Response:
+        return Response(
+            generate_latest(parts_of(app).metrics.registry), media_type=CONTENT_TYPE_LATEST
+        )
+
+    async def docs() -> Response:
+        return HTMLResponse(docs_page.PAGE, headers=docs_page.HEADERS)
+
+    app.add_api_route("/livez", livez)
+    app.add_api_route("/readyz", readyz)
+    app.add_api_route("/health", readyz)
+    app.add_api_route("/v1/models", models)
+    app.add_api_route("/metrics", metrics)
+    app.add_api_route("/docs", docs, include_in_schema=False)
+
+
+def _refuse_open_port(settings: ServiceSettings) -> None:
+    if settings.api_keys_file is None and not is_loopback(settings.host):
+        raise CannotStart(
+            f"refusing to listen on {settings.host} without API keys: set [service] api_keys_file "
+            "to a file of `name:sha256-hex` lines, or host to 127.0.0.1"
+        )
+
+
+def run(
+    settings: ServiceSettings, engine: EngineSettings, *, sock: socket.socket | None = None
+) -> int:
+    """Serve until a signal; blocks.
+
+    Args:
+        sock: an already bound socket to serve on; None binds `settings.host` and `settings.port`.
+
+    Returns:
+        The exit code: 0 after an orderly end, 2 when the start is not possible, with the reason
+        and what to do on stderr.
+    """
+    try:
+        _refuse_open_port(settings)
+        server.check_state_dir(settings.state_dir)
+        app = create_app(settings, engine)
+        listener = sock or server.bind(settings.host, settings.port)
+    except (CannotStart, BadKeysFile) as error:
+        print(f"rankguard serve: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    logs.configure()
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    logger.info("listening", extra={"url": f"http://{shown}:{port}"})
+    serving = Server(
+        server.uvicorn_config(app),
+        lambda: parts_of(app).endpoint,
+        drain_timeout_s=settings.drain_timeout_s,
+    )
+    uvloop.run(serving.serve(sockets=[listener]))
+    logger.info("ended")
+    return 0

@@ -1,0 +1,264 @@
+"""The way of one chunk: leased, sent, hedged once when late, sent again when its replica fails.
+
+Ends with scores, with the caller's own error, or with the deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import math
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from service.errors import DeadlineExceeded, EngineFailed, InvalidValue, NoCapacity, ServiceError
+from service.gateway import routing
+from service.gateway.replicas import Lease, NoReplica, Replica, Replicas
+from service.gateway.routing import Failure, Why
+from service.gateway.transport import Answer, ReplicaFailed, Transport
+from service.metrics import GatewayMetrics
+from service.request import Score, ScoreJob
+
+MAX_LOST = 3
+"""A chunk on which this many workers died is the likely cause: it is not given to another one."""
+
+MAX_ERRORS = 5
+"""Error answers after which a chunk is given up."""
+
+HEDGE_SHARE = 0.1
+HEDGE_BURST = 16.0
+"""At most one chunk in ten is hedged in the long run, sixteen at once."""
+
+RECENT = 128
+"""Chunks whose latency tells what is late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A chunk's scores and how they came about; times in seconds."""
+
+    scores: tuple[Score, ...]
+    replica: str
+    fingerprint: str
+    model: str
+    queue_s: float
+    score_s: float
+
+
+class Latency:
+    """What recent chunks took, in seconds per token that was ahead of them."""
+
+    def __init__(self) -> None:
+        self._recent: collections.deque[float] = collections.deque(maxlen=RECENT)
+
+    def add(self, seconds: float, tokens_ahead: int) -> None:
+        self._recent.append(seconds / max(1, tokens_ahead))
+
+    def late_after(self, tokens_ahead: int) -> float:
+        return routing.hedge_after(self._recent, tokens_ahead)
+
+
+class Dispatcher:
+    """Sends chunks to replicas until they are scored or their time is over."""
+
+    def __init__(
+        self,
+        replicas: Replicas,
+        transport: Transport,
+        metrics: GatewayMetrics,
+        *,
+        hedge: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._replicas = replicas
+        self._transport = transport
+        self._metrics = metrics
+        self._hedge = hedge
+        self._clock = clock
+        self._latency = Latency()
+        self._hedges = HEDGE_BURST
+
+    async def score(self, job: ScoreJob, *, tokens: int, deadline: float) -> Done:
+        """The chunk's scores.
+
+        Args:
+            job: its `timeout_s` is set anew at every try.
+            tokens: its estimated cost.
+            deadline: monotonic seconds.
+
+        Raises:
+            NoCapacity: no replica was there for it before the deadline.
+            DeadlineExceeded: replicas were there, and did not answer before the deadline.
+            EngineFailed: replicas kept failing on it.
+            InvalidValue: the engine refuses it.
+        """
+        began = self._clock()
+        tries = _Tries()
+        while True:
+            if self._clock() >= deadline:
+                raise self._out_of_time(Why.ALL_FULL, deadline - began, tries)
+            try:
+                lease = await self._replicas.lease(tokens, deadline=deadline, avoid=tries.failed_on)
+            except NoReplica as none:
+                raise self._out_of_time(none.why, deadline - began, tries) from None
+            waited_s = self._clock() - began
+            try:
+                done = await self._on_replica(lease, job, tokens, deadline)
+            except ReplicaFailed as failed:
+                self._metrics.retries.labels(failed.failure.value).inc()
+                self._give_up_if_hopeless(tries.after(failed, lease.replica.key))
+                await self._pause(failed, tries, deadline)
+            else:
+                return replace(done, queue_s=done.queue_s + waited_s)
+
+    def _out_of_time(self, why: Why, seconds: float, tries: _Tries) -> ServiceError:
+        if why in (Why.NONE_READY, Why.ALL_EJECTED):
+            reason = self._replicas.not_ready_reason() or tries.last or "replicas keep failing"
+            return NoCapacity(f"no replica within {seconds:.0f} s: {reason}", retry_after_s=1)
+        return DeadlineExceeded(f"not scored within {seconds:.0f} s", retry_after_s=1)
+
+    @staticmethod
+    def _give_up_if_hopeless(tries: _Tries) -> None:
+        if tries.lost >= MAX_LOST:
+            raise EngineFailed(f"{tries.lost} workers were lost while they scored this request")
+        if tries.errors >= MAX_ERRORS:
+            raise EngineFailed(f"the engine failed on this request: {tries.last}")
+
+    async def _pause(self, failed: ReplicaFailed, tries: _Tries, deadline: float) -> None:
+        if failed.failure in (Failure.ERROR, Failure.TIMEOUT):
+            pause = routing.retry_pause(tries.errors)
+            await asyncio.sleep(max(0.0, min(pause, deadline - self._clock())))
+
+    async def _on_replica(self, lease: Lease, job: ScoreJob, tokens: int, deadline: float) -> Done:
+        """Send it, and once more to another replica when it is late; the first answer wins."""
+        late_after = self._latency.late_after(lease.replica.outstanding)
+        tasks = {self._start(lease, job, deadline)}
+        hedged = not self._hedge
+        failure: ReplicaFailed | None = None
+        try:
+            while tasks:
+                timeout = None if hedged or math.isinf(late_after) else late_after
+                finished, tasks = await asyncio.wait(
+                    tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not finished:
+                    hedged = True
+                    lease.replica.stalled = True
+                    tasks |= self._second(lease.replica, job, tokens, deadline)
+                for task in finished:
+                    outcome = _outcome(task)
+                    if isinstance(outcome, Done):
+                        return outcome
+                    failure = outcome
+        finally:
+            for task in tasks:
+                task.cancel()
+        assert failure is not None  # the loop ends only with a failure in hand
+        raise failure
+
+    def _second(
+        self, first: Replica, job: ScoreJob, tokens: int, deadline: float
+    ) -> set[asyncio.Task[Done]]:
+        """The hedge, when there is another replica with room and the share is not used up."""
+        if self._hedges < 1.0:
+            return set()
+        lease, _ = self._replicas.try_lease(tokens, avoid={first.key})
+        if lease is None:
+            return set()
+        if lease.replica is first:
+            lease.release()
+            return set()
+        self._hedges -= 1.0
+        self._metrics.hedges.inc()
+        return {self._start(lease, job, deadline)}
+
+    def _start(self, lease: Lease, job: ScoreJob, deadline: float) -> asyncio.Task[Done]:
+        """Send the chunk in a task of its own; the lease ends with the task, come what may."""
+        task = asyncio.create_task(self._attempt(lease, job, deadline))
+        lease.replica.work.add(task)
+
+        def finish(ended: asyncio.Task[Done]) -> None:
+            lease.replica.work.discard(ended)
+            lease.release()
+            if not ended.cancelled():
+                ended.exception()  # a loser's failure is nobody's news
+
+        task.add_done_callback(finish)
+        return task
+
+    async def _attempt(self, lease: Lease, job: ScoreJob, deadline: float) -> Done:
+        replica, ahead, began = lease.replica, lease.replica.outstanding, self._clock()
+        sent = replace(job, timeout_s=max(0.001, deadline - began))
+        try:
+            answer = await self._transport.score(replica.manifest.url, sent)
+        except ReplicaFailed as failed:
+            if self._replicas.failed(replica, failed.failure):
+                self._metrics.ejections.inc()
+            raise
+        except InvalidValue:
+            self._replicas.succeeded(replica)
+            raise
+        self._replicas.succeeded(replica)
+        self._latency.add(self._clock() - began, ahead)
+        self._hedges = min(HEDGE_BURST, self._hedges + HEDGE_SHARE)
+        return _done(replica, answer)
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What was tried for one chunk so far."""
+
+    lost: int = 0
+    errors: int = 0
+    last: str = ""
+    failed_on: set[str] = field(default_factory=set)
+
+    def after(self, failed: ReplicaFailed, key: str) -> _Tries:
+        self.lost += failed.failure is Failure.LOST
+        self.errors += failed.failure is Failure.ERROR
+        self.last = failed.message
+        self.failed_on.add(key)
+        return self
+
+
+def _done(replica: Replica, answer: Answer) -> Done:
+    return Done(
+        scores=answer.scores,
+        replica=replica.id,
+        fingerprint=replica.manifest.fingerprint,
+        model=replica.manifest.model,
+        queue_s=answer.queue_s,
+        score_s=answer.score_s,
+    )
+
+
+def _outcome(task: asyncio.Task[Done]) -> Done | ReplicaFailed:
+    """What a finished attempt says about the chunk.
+
+    Raises:
+        InvalidValue: the engine refused it: no other replica will do better.
+    """
+    if task.cancelled():
+        return ReplicaFailed(Failure.LOST, "its worker is gone")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, ReplicaFailed):
+        return error
+    raise error
+
+
+_INDEX = re.compile(r"documents\[(\d+)\]")
+
+
+def renumber(error: InvalidValue, indexes: tuple[int, ...]) -> InvalidValue:
+    """A worker's refusal of a chunk, in the numbers of the whole request."""
+
+    def whole(match: re.Match[str]) -> str:
+        place = int(match.group(1))
+        return f"documents[{indexes[place]}]" if place < len(indexes) else match.group(0)
+
+    param = None if error.param is None else _INDEX.sub(whole, error.param)
+    return InvalidValue(_INDEX.sub(whole, error.message), param=param)

@@ -1,0 +1,174 @@
+"""One scoring request from bytes to bytes, whatever its dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive
+
+from service.errors import DeadlineExceeded, InvalidValue, NoCapacity
+from service.gateway.admission import Admission
+from service.gateway.auth import Keys
+from service.gateway.envelope import Note, note_of
+from service.gateway.intake import Intake
+from service.gateway.schema import body as json_body
+from service.gateway.schema import call as calls
+from service.gateway.schema.call import Call, Dialect, Limits
+from service.gateway.scoring import Scored, Scoring
+from service.metrics import GatewayMetrics
+from service.request import RerankRequest
+
+LATE_S = 1.0
+"""A request that is this much past its deadline is ended from outside."""
+
+
+Choose = Callable[[dict[str, object]], Dialect]
+"""The dialect that a body is written in."""
+
+
+class Endpoint:
+    """What all scoring routes share."""
+
+    def __init__(
+        self,
+        scoring: Scoring,
+        admission: Admission,
+        keys: Keys,
+        intake: Intake,
+        metrics: GatewayMetrics,
+        *,
+        limits: Limits,
+        timeout_s: float,
+        instructions: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._scoring = scoring
+        self._admission = admission
+        self._keys = keys
+        self._intake = intake
+        self._metrics = metrics
+        self._limits = limits
+        self._timeout_s = timeout_s
+        self._instructions = dict(instructions)
+        self._clock = clock
+        self.draining = False
+
+    @property
+    def in_flight(self) -> int:
+        return self._intake.requests
+
+    async def handle(self, request: Request, choose: Choose) -> Response:
+        """Answer a scoring request.
+
+        Args:
+            choose: the dialect that a body on this route is written in.
+
+        Raises:
+            ServiceError: turned into an answer by the app.
+            ClientDisconnect: nobody is there to answer.
+        """
+        began = self._clock()
+        note = note_of(request.scope)
+        key = self._keys.name_of(request.headers.get("authorization"))
+        if key:
+            note.fields["key"] = key
+        try:
+            if self.draining:
+                raise NoCapacity("this gateway is shutting down", retry_after_s=1)
+            json_body.check_content_type(
+                request.headers.get("content-type"), request.headers.get("content-encoding")
+            )
+            async with self._intake.body(request.headers, request.receive) as content:
+                parsed = json_body.parse(content)
+                call = choose(parsed.fields).read(parsed.fields, self._limits)
+                scored = await self._score(request.receive, call, note, key, began)
+        finally:
+            self._say_limits(note, key)
+        warnings = (*parsed.warnings, *call.common.warnings)
+        warnings += tuple(calls.notes_after(scored, call.common.model))
+        self._count(scored, note, self._clock() - began)
+        answer = call.answer(scored, name=note.request_id, warnings=warnings)
+        return Response(answer, HTTPStatus.OK, media_type="application/json")
+
+    async def _score(
+        self, receive: Receive, call: Call, note: Note, key: str, began: float
+    ) -> list[Scored]:
+        deadline = began + self._timeout_s
+        instruction = self._instruction(call.common.instruction)
+        requests = [
+            RerankRequest(
+                id=note.request_id,
+                query=question.query,
+                documents=question.documents,
+                deadline=deadline,
+                instruction=instruction,
+                max_tokens_per_doc=call.common.max_tokens_per_doc,
+            )
+            for question in call.questions
+        ]
+        note.fields["documents"] = sum(len(one.documents) for one in requests)
+        work = asyncio.ensure_future(self._scoring.score_all(requests, key=key))
+        await self._wait(work, receive, deadline)
+        return work.result()
+
+    async def _wait(
+        self, work: asyncio.Future[list[Scored]], receive: Receive, deadline: float
+    ) -> None:
+        """Until the work is done; ends it when the client goes away or the time is long over."""
+        gone = asyncio.ensure_future(receive())
+        try:
+            finished, _ = await asyncio.wait(
+                (work, gone),
+                timeout=deadline + LATE_S - self._clock(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if work in finished:
+                return
+            if gone in finished:
+                raise ClientDisconnect
+            raise DeadlineExceeded(f"not scored within {self._timeout_s:g} s", retry_after_s=1)
+        finally:
+            gone.cancel()
+            work.cancel()
+
+    def _instruction(self, asked: str | None) -> str | None:
+        if asked is None or not asked.startswith("@"):
+            return asked or None
+        named = self._instructions.get(asked[1:])
+        if named is None:
+            raise InvalidValue(
+                "instruction names none that is configured; see [service] instructions",
+                param="instruction",
+            )
+        return named
+
+    def _say_limits(self, note: Note, key: str) -> None:
+        limit = self._admission.limit(key)
+        note.header("x-ratelimit-limit", str(limit.limit))
+        note.header("x-ratelimit-remaining", str(limit.remaining))
+        note.header("x-ratelimit-reset", str(round(limit.reset_s)))
+
+    def _count(self, scored: list[Scored], note: Note, seconds: float) -> None:
+        queue_s = max(one.queue_s for one in scored)
+        score_s = max(one.score_s for one in scored)
+        replicas = sorted({replica for one in scored for replica in one.replicas})
+        note.header(
+            "server-timing",
+            f"queue;dur={queue_s * 1000:.2f}, score;dur={score_s * 1000:.2f}, "
+            f'total;dur={seconds * 1000:.2f}, replicas;desc="{" ".join(replicas)}"',
+        )
+        tokens = sum(one.tokens for one in scored)
+        note.fields.update(
+            tokens=tokens,
+            queue_ms=round(queue_s * 1000, 2),
+            score_ms=round(score_s * 1000, 2),
+            replicas=replicas,
+        )
+        self._metrics.queue_seconds.observe(queue_s)
+        self._metrics.score_seconds.observe(score_s)
+        self._scoring.count(scored)

@@ -1,0 +1,337 @@
+"""The replicas: read from the state directory, leased to chunks, left alone while they fail.
+
+Who gets what is decided in routing.py; what a lease is used for is dispatch.py's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.gateway import routing
+from service.gateway.routing import Candidate, Choice, Failure, Health, Why
+from service.manifest import (
+    Manifest,
+    Verdict,
+    read_manifest,
+    read_verdict,
+    replicas_dir,
+    routable,
+    verdicts_dir,
+)
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.2
+GONE_AFTER_S = 1.0
+"""A worker that ends in order answers, then removes its manifest: so long for the last answers."""
+
+
+@dataclass(slots=True, eq=False)
+class Replica:
+    """One generation of one replica, and what this gateway has on it."""
+
+    manifest: Manifest
+    routable: bool
+    reason: str
+    health: Health = field(default_factory=Health)
+    outstanding: int = 0
+    stalled: bool = False
+    gone_at: float | None = None
+    work: set[asyncio.Task[object]] = field(default_factory=set)
+
+    @property
+    def key(self) -> str:
+        return key_of(self.manifest)
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+
+def key_of(manifest: Manifest) -> str:
+    return f"{manifest.id}/{manifest.generation}/{manifest.pid}/{manifest.started_ticks}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One replica's files, as read at one moment."""
+
+    manifest: Manifest
+    verdict: Verdict | None
+
+
+class StateDirectory:
+    """Reads manifests and verdicts; files that did not change are not read again."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[Path, tuple[tuple[int, int, int], Manifest | Verdict | None]] = {}
+
+    def read(self) -> list[Seen]:
+        """Everything there is now, sorted by id.
+
+        Raises:
+            OSError: the directory cannot be read; one that is not there yet is empty.
+        """
+        paths: list[Path] = []
+        with contextlib.suppress(FileNotFoundError):
+            paths = sorted(
+                path
+                for path in replicas_dir(self._root).iterdir()
+                if path.suffix == ".json" and not path.name.startswith(".")
+            )
+        seen = []
+        for path in paths:
+            manifest = self._cached(path, read_manifest)
+            verdict = self._cached(verdicts_dir(self._root) / path.name, read_verdict)
+            if isinstance(manifest, Manifest):
+                seen.append(Seen(manifest, verdict if isinstance(verdict, Verdict) else None))
+        return seen
+
+    def _cached(
+        self, path: Path, read: Callable[[Path], Manifest | Verdict | None]
+    ) -> Manifest | Verdict | None:
+        try:
+            found = path.stat()
+        except OSError:
+            self._known.pop(path, None)
+            return None
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._known.get(path)
+        if known is not None and known[0] == mark:
+            return known[1]
+        value = read(path)
+        self._known[path] = (mark, value)
+        return value
+
+
+class NoReplica(Exception):
+    """None could take the chunk before its deadline; `why` says what stood in the way."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+class Lease:
+    """Room for one chunk on one replica; `release` is to be called exactly once."""
+
+    __slots__ = ("_owner", "replica", "tokens")
+
+    def __init__(self, owner: Replicas, replica: Replica, tokens: int) -> None:
+        self._owner = owner
+        self.replica = replica
+        self.tokens = tokens
+        replica.outstanding += tokens
+
+    def release(self) -> None:
+        self.replica.outstanding -= self.tokens
+        self._owner.wake()
+
+
+class Replicas:
+    """All replicas, and the queue of chunks that wait for one.
+
+    Waiting is first come, first served. Whoever waits is woken when a lease is released, when a
+    replica appears or becomes routable, and when the pause of an ejected one is over.
+    """
+
+    def __init__(
+        self,
+        directory: StateDirectory,
+        *,
+        capacity: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory = directory
+        self._capacity = capacity
+        self._clock = clock
+        self._replicas: dict[str, Replica] = {}
+        self._leaving: list[Replica] = []
+        self._waiting: collections.deque[asyncio.Event] = collections.deque()
+        self._fingerprint = ""
+        self.readable = True
+
+    # what is there
+
+    def all(self) -> list[Replica]:
+        return list(self._replicas.values())
+
+    def routable(self) -> list[Replica]:
+        return [one for one in self._replicas.values() if one.routable]
+
+    @property
+    def waiting(self) -> int:
+        """Chunks that wait for a replica."""
+        return len(self._waiting)
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the scores that are given out now; the last one known while no replica is there."""
+        return self._fingerprint
+
+    def not_ready_reason(self) -> str | None:
+        """None when there is a replica to route to, else why not, in a few words."""
+        if any(one.routable for one in self._replicas.values()):
+            return None
+        if not self.readable:
+            return "the state directory cannot be read"
+        if not self._replicas:
+            return "no replica has started"
+        words = (
+            f"{one.id} {one.reason}" + (f": {one.manifest.reason}" if one.manifest.reason else "")
+            for one in self._replicas.values()
+        )
+        return ", ".join(words)
+
+    # keeping up with the state directory
+
+    async def watch(self) -> None:
+        """Read the state directory again and again; ends when cancelled."""
+        while True:
+            try:
+                seen = await asyncio.to_thread(self._directory.read)
+            except OSError as error:
+                # what is known stays known: replicas go on serving without the directory
+                if self.readable:
+                    logger.warning("state directory unreadable", extra={"error": error.strerror})
+                self.readable = False
+            else:
+                self.readable = True
+                self.update(seen)
+            await asyncio.sleep(POLL_S)
+
+    def update(self, seen: Iterable[Seen]) -> None:
+        """Take over what the state directory says now."""
+        now = self._clock()
+        current: dict[str, Replica] = {}
+        for one in seen:
+            may, reason = routable(one.manifest, one.verdict)
+            key = key_of(one.manifest)
+            replica = self._replicas.pop(key, None)
+            if replica is None:
+                replica = Replica(one.manifest, routable=may, reason=reason)
+                logger.info("replica seen", extra={"replica": replica.id, "reason": reason})
+            elif (may, reason) != (replica.routable, replica.reason):
+                logger.info("replica changed", extra={"replica": replica.id, "reason": reason})
+            replica.manifest, replica.routable, replica.reason = one.manifest, may, reason
+            current[key] = replica
+        for replica in self._replicas.values():
+            replica.routable, replica.gone_at = False, now
+            logger.info("replica gone", extra={"replica": replica.id})
+            self._leaving.append(replica)
+        self._replicas = current
+        self._abandon(now)
+        self._choose_fingerprint()
+        self.wake()
+
+    def _abandon(self, now: float) -> None:
+        """End what still waits for an answer of a generation that is no more."""
+        staying = []
+        for replica in self._leaving:
+            if replica.gone_at is not None and now - replica.gone_at >= GONE_AFTER_S:
+                for task in replica.work:
+                    task.cancel()
+            elif replica.work:
+                staying.append(replica)
+        self._leaving = staying
+
+    def _choose_fingerprint(self) -> None:
+        """Scores of unlike fingerprints are not comparable: one of them is given out at a time."""
+        counts = collections.Counter(
+            one.manifest.fingerprint for one in self._replicas.values() if one.routable
+        )
+        if (counts and self._fingerprint not in counts) or (
+            counts and counts[self._fingerprint] * 2 < sum(counts.values())
+        ):
+            self._fingerprint = counts.most_common(1)[0][0]
+
+    # leases
+
+    def try_lease(self, tokens: int, avoid: Collection[str] = ()) -> tuple[Lease | None, Choice]:
+        """Room on the best replica now, without waiting and without regard to who waits."""
+        candidates = [
+            Candidate(
+                key,
+                one.routable and one.manifest.fingerprint == self._fingerprint,
+                one.outstanding,
+                one.health,
+                one.stalled,
+            )
+            for key, one in self._replicas.items()
+        ]
+        choice = routing.choose(
+            candidates, tokens=tokens, capacity=self._capacity, now=self._clock(), avoid=avoid
+        )
+        if choice.key is None:
+            return None, choice
+        return Lease(self, self._replicas[choice.key], tokens), choice
+
+    async def lease(self, tokens: int, *, deadline: float, avoid: Collection[str] = ()) -> Lease:
+        """Room on a replica, waiting for it in turn.
+
+        Raises:
+            NoReplica: the deadline passed.
+        """
+        if not self._waiting:
+            lease, _ = self.try_lease(tokens, avoid)
+            if lease is not None:
+                return lease
+        turn = asyncio.Event()
+        self._waiting.append(turn)
+        try:
+            return await self._wait_for_lease(turn, tokens, deadline, avoid)
+        finally:
+            self._waiting.remove(turn)
+            self.wake()
+
+    async def _wait_for_lease(
+        self, turn: asyncio.Event, tokens: int, deadline: float, avoid: Collection[str]
+    ) -> Lease:
+        while True:
+            why, until = Why.ALL_FULL, deadline
+            if self._waiting[0] is turn:
+                lease, choice = self.try_lease(tokens, avoid)
+                if lease is not None:
+                    return lease
+                why = choice.why
+                until = min(deadline, choice.look_again_at or deadline)
+            now = self._clock()
+            if now >= deadline:
+                raise NoReplica(why if self.routable() else Why.NONE_READY)
+            turn.clear()
+            # wait_for loses wake-ups to cancellation before Python 3.12; a timer does not
+            timer = asyncio.get_running_loop().call_later(max(0.0, until - now), turn.set)
+            try:
+                await turn.wait()
+            finally:
+                timer.cancel()
+
+    def wake(self) -> None:
+        """Let the chunk that waits longest look again; it wakes the next when it is served."""
+        if self._waiting:
+            self._waiting[0].set()
+
+    # what chunks saw
+
+    def succeeded(self, replica: Replica) -> None:
+        replica.health = Health()
+        replica.stalled = False
+
+    def failed(self, replica: Replica, failure: Failure) -> bool:
+        """Note a failure. True when the replica is ejected by it."""
+        before = replica.health
+        replica.health = routing.after_failure(before, failure, self._clock())
+        ejected = replica.health.failures > before.failures
+        if ejected:
+            logger.warning(
+                "replica ejected", extra={"replica": replica.id, "reason": failure.value}
+            )
+        return ejected

@@ -1,0 +1,135 @@
+"""One chunk to one worker over HTTP, and what can go wrong with that."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+from pydantic_core import from_json, to_json
+
+from service.errors import InvalidValue
+from service.gateway.ranking import scored
+from service.gateway.routing import Failure
+from service.request import Score, ScoreJob
+
+CONNECT_S = 1.0
+"""Workers are on loopback: what does not connect in a second is not there."""
+
+IDLE_S = 3.0
+"""Shorter than the five seconds after which a worker closes an idle connection."""
+
+SLACK_S = 0.5
+"""A worker that gives up in time may say so this much after the deadline."""
+
+
+class ReplicaFailed(Exception):
+    """The chunk has no answer from this replica; another one may have it."""
+
+    def __init__(self, failure: Failure, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A worker's answer: one score per document, and where the time went in seconds."""
+
+    scores: tuple[Score, ...]
+    queue_s: float
+    score_s: float
+
+
+class Transport:
+    """Keeps connections to the workers; to be opened inside the event loop."""
+
+    def __init__(self) -> None:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, use_dns_cache=False)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def score(self, url: str, job: ScoreJob) -> Answer:
+        """Send the chunk and wait for its scores; cancelling closes the connection.
+
+        Args:
+            url: the worker's base URL, from its manifest.
+
+        Raises:
+            ReplicaFailed: no answer, or one that says the worker cannot.
+            InvalidValue: the worker refuses the request itself; `param` counts within the chunk.
+        """
+        timeout = aiohttp.ClientTimeout(
+            total=job.timeout_s + SLACK_S, sock_connect=min(CONNECT_S, job.timeout_s)
+        )
+        try:
+            async with self._session.post(
+                url + "/score",
+                data=to_json(job.to_json()),
+                headers={"Content-Type": "application/json"},
+                timeout=timeout,
+            ) as response:
+                status = response.status
+                body = await response.read()
+        except aiohttp.ServerTimeoutError as error:
+            raise ReplicaFailed(Failure.UNREACHABLE, "it did not accept in time") from error
+        except TimeoutError as error:
+            raise ReplicaFailed(Failure.TIMEOUT, "no answer in time") from error
+        except aiohttp.ClientConnectorError as error:
+            raise ReplicaFailed(Failure.UNREACHABLE, "it does not accept connections") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ReplicaFailed(Failure.LOST, "the connection broke") from error
+        if status == HTTPStatus.OK:
+            return read_answer(body, len(job.documents))
+        raise read_refusal(status, body)
+
+
+def read_answer(body: bytes, documents: int) -> Answer:
+    """The scores in a worker's answer.
+
+    Raises:
+        ReplicaFailed: it is not an answer for so many documents.
+    """
+    try:
+        content = from_json(body)
+        scores = tuple(scored(Score.from_json(one)) for one in content["scores"])
+        answer = Answer(scores, float(content.get("queue_s", 0.0)), float(content["score_s"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReplicaFailed(Failure.ERROR, "its answer is not one") from error
+    if len(scores) != documents:
+        raise ReplicaFailed(
+            Failure.ERROR, f"it answered {len(scores)} scores for {documents} documents"
+        )
+    if not (math.isfinite(answer.queue_s) and math.isfinite(answer.score_s)):
+        raise ReplicaFailed(Failure.ERROR, "its timings are no numbers")
+    return answer
+
+
+def read_refusal(status: int, body: bytes) -> ReplicaFailed | InvalidValue:
+    """What an answer other than 200 means for the chunk."""
+    message, param = _error_of(body)
+    if status in (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.BAD_REQUEST):
+        return InvalidValue(message or "the engine refuses the request", param=param)
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+        return ReplicaFailed(Failure.BUSY, message or "it takes no work now")
+    if status == HTTPStatus.GATEWAY_TIMEOUT:
+        return ReplicaFailed(Failure.TIMEOUT, message or "it gave up in time")
+    return ReplicaFailed(Failure.ERROR, message or f"it answered {status}")
+
+
+def _error_of(body: bytes) -> tuple[str, str | None]:
+    try:
+        error = from_json(body)["error"]
+        message, param = error["message"], error.get("param")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", None
+    return str(message)[:500], param if isinstance(param, str) else None

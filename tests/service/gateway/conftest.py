@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.gateway.app import create_app, parts_of
+from service.gateway.server import Server, bind, uvicorn_config
+from service.settings import EngineSettings, ServiceSettings
+from tests.service.gateway.fake_worker import FakeWorker
+
+
+class Gateway:
+    """A real gateway on a real port, in the test's own event loop."""
+
+    def __init__(self, settings: ServiceSettings, engine: EngineSettings) -> None:
+        self.registry = CollectorRegistry()
+        self.app = create_app(settings, engine, registry=self.registry)
+        self.socket = bind("127.0.0.1", 0)
+        self.port = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.server = Server(
+            uvicorn_config(self.app),
+            lambda: parts_of(self.app).endpoint,
+            drain_timeout_s=settings.drain_timeout_s,
+        )
+        self.client = aiohttp.ClientSession()
+
+    async def start(self) -> Gateway:
+        self.task = asyncio.create_task(self.server._serve(sockets=[self.socket]))
+        while not self.server.started:
+            await asyncio.sleep(0.005)
+        return self
+
+    async def stop(self) -> None:
+        await self.client.close()
+        self.server.should_exit = True
+        self.server.force_exit = True
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+
+    async def post(self, body: object = None, path: str = "/v1/rerank", **more: object) -> Reply:
+        if body is not None:
+            more["json"] = body
+        async with self.client.post(self.url + path, **more) as answer:
+            return Reply(answer.status, await answer.json(), answer.headers)
+
+    async def get(self, path: str, **more: object) -> Reply:
+        async with self.client.get(self.url + path, **more) as answer:
+            text = await answer.text()
+            json = await answer.json() if "json" in answer.content_type else None
+            return Reply(answer.status, json, answer.headers, text)
+
+    async def until_ready(self, count: int = 1) -> None:
+        replicas = parts_of(self.app).replicas
+        while len(replicas.routable()) != count:
+            await asyncio.sleep(0.01)
+
+    def metric(self, name: str, **labels: str) -> float:
+        value = self.registry.get_sample_value(name, labels)
+        assert value is not None, name
+        return value
+
+
+class Reply:
+    def __init__(self, status: int, body: object, headers: object, text: str = "") -> None:
+        self.status, self.body, self.headers, self.text = status, body, headers, text
+
+    @property
+    def error(self) -> dict:
+        assert set(self.body["error"]) == {"message", "type", "param", "code"}, self.body
+        return self.body["error"]
+
+
+@pytest.fixture
+async def worker(tmp_path: Path) -> AsyncIterator[FakeWorker]:
+    one = await FakeWorker(tmp_path).start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+async def second(tmp_path: Path) -> AsyncIterator[FakeWorker]:
+    one = await FakeWorker(tmp_path, "replica-1").start()
+    yield one
+    await one.stop()
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Callable]:
+    """Starts a gateway with the given settings on the test's state directory."""
+    started: list[Gateway] = []
+
+    async def begin(engine: EngineSettings | None = None, **settings: object) -> Gateway:
+        gateway = Gateway(
+            ServiceSettings(state_dir=tmp_path, **settings), engine or EngineSettings()
+        )
+        started.append(gateway)
+        return await gateway.start()
+
+    yield begin
+    for gateway in started:
+        await gateway.stop()
+
+
+@pytest.fixture
+async def gateway(start: Callable, worker: FakeWorker) -> Gateway:
+    """A gateway with one ready replica."""
+    one = await start()
+    await one.until_ready()
+    return one
