@@ -45,12 +45,15 @@ class Score:
         tokens: tokens that the engine computed for this document, prompt included.
         truncated: the document (or the query) did not fit whole.
         error: not None when this one document could not be scored (NaN, infinite); logit is 0 then.
+        span: first and behind-the-last character of the window of the document that scored best,
+            where a long document was scored in windows.
     """
 
     logit: float
     tokens: int
     truncated: bool = False
     error: str | None = None
+    span: tuple[int, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         body: dict[str, Any] = {"logit": self.logit, "tokens": self.tokens}
@@ -58,15 +61,19 @@ class Score:
             body["truncated"] = True
         if self.error is not None:
             body["error"] = self.error
+        if self.span is not None:
+            body["span"] = list(self.span)
         return body
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Score:
+        span = body.get("span")
         return cls(
             logit=float(body["logit"]),
             tokens=int(body["tokens"]),
             truncated=bool(body.get("truncated", False)),
             error=body.get("error"),
+            span=None if span is None else (int(span[0]), int(span[1])),
         )
 
 
