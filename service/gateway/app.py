@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -19,22 +18,21 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from service.errors import ServiceError
-from service.gateway import docs_page, envelope, health, logs, server
+from service.gateway import docs_page, envelope, health, logs, process
 from service.gateway.admission import Admission
 from service.gateway.auth import BadKeysFile, Keys, is_loopback
 from service.gateway.dispatch import Dispatcher
 from service.gateway.endpoint import Endpoint
 from service.gateway.intake import Intake
+from service.gateway.process import CannotStart
 from service.gateway.replicas import Replicas, StateDirectory
 from service.gateway.schema import jina
 from service.gateway.schema.call import Dialect, Limits
 from service.gateway.scoring import Scoring
-from service.gateway.server import CannotStart, Server
 from service.gateway.transport import Transport
 from service.metrics import GatewayMetrics, ReplicaSample
+from service.serving import exit_within_grace
 from service.settings import EngineSettings, ServiceSettings
-
-logger = logging.getLogger(__name__)
 
 WRONG_USAGE = 2
 
@@ -205,21 +203,19 @@ def run(
     """
     try:
         _refuse_open_port(settings)
-        server.check_state_dir(settings.state_dir)
+        process.check_state_dir(settings.state_dir)
         app = create_app(settings, engine)
-        listener = sock or server.bind(settings.host, settings.port)
+        listener = sock or process.listen(settings.host, settings.port)
     except (CannotStart, BadKeysFile) as error:
         print(f"rankguard serve: {error}", file=sys.stderr)
         return WRONG_USAGE
     logs.configure()
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    logger.info("listening", extra={"url": f"http://{shown}:{port}"})
-    serving = Server(
-        server.uvicorn_config(app),
-        lambda: parts_of(app).endpoint,
-        drain_timeout_s=settings.drain_timeout_s,
+    uvloop.run(
+        process.serve(
+            app,
+            listener,
+            lambda: parts_of(app).endpoint,
+            drain_timeout_s=settings.drain_timeout_s,
+        )
     )
-    uvloop.run(serving.serve(sockets=[listener]))
-    logger.info("ended")
-    return 0
+    return exit_within_grace(0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -71,6 +73,7 @@ class Transport:
         timeout = aiohttp.ClientTimeout(
             total=job.timeout_s + SLACK_S, sock_connect=min(CONNECT_S, job.timeout_s)
         )
+        began = time.monotonic()
         try:
             async with self._session.post(
                 url + "/score",
@@ -82,19 +85,22 @@ class Transport:
                 body = await response.read()
         except aiohttp.ServerTimeoutError as error:
             raise ReplicaFailed(Failure.UNREACHABLE, "it did not accept in time") from error
-        except TimeoutError as error:
+        except asyncio.TimeoutError as error:
             raise ReplicaFailed(Failure.TIMEOUT, "no answer in time") from error
         except aiohttp.ClientConnectorError as error:
             raise ReplicaFailed(Failure.UNREACHABLE, "it does not accept connections") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ReplicaFailed(Failure.LOST, "the connection broke") from error
         if status == HTTPStatus.OK:
-            return read_answer(body, len(job.documents))
+            return read_answer(body, len(job.documents), time.monotonic() - began)
         raise read_refusal(status, body)
 
 
-def read_answer(body: bytes, documents: int) -> Answer:
+def read_answer(body: bytes, documents: int, seconds: float) -> Answer:
     """The scores in a worker's answer.
+
+    Args:
+        seconds: from sending to the answer; what the engine did not take of it was queueing.
 
     Raises:
         ReplicaFailed: it is not an answer for so many documents.
@@ -102,16 +108,17 @@ def read_answer(body: bytes, documents: int) -> Answer:
     try:
         content = from_json(body)
         scores = tuple(scored(Score.from_json(one)) for one in content["scores"])
-        answer = Answer(scores, float(content.get("queue_s", 0.0)), float(content["score_s"]))
+        score_s = float(content["score_s"])
+        queue_s = float(content.get("queue_s", max(0.0, seconds - score_s)))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReplicaFailed(Failure.ERROR, "its answer is not one") from error
     if len(scores) != documents:
         raise ReplicaFailed(
             Failure.ERROR, f"it answered {len(scores)} scores for {documents} documents"
         )
-    if not (math.isfinite(answer.queue_s) and math.isfinite(answer.score_s)):
+    if not (math.isfinite(queue_s) and math.isfinite(score_s)):
         raise ReplicaFailed(Failure.ERROR, "its timings are no numbers")
-    return answer
+    return Answer(scores, queue_s, score_s)
 
 
 def read_refusal(status: int, body: bytes) -> ReplicaFailed | InvalidValue:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -9,8 +8,9 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service import serving
+from service.gateway import process
 from service.gateway.app import create_app, parts_of
-from service.gateway.server import Server, bind, uvicorn_config
 from service.settings import EngineSettings, ServiceSettings
 from tests.service.gateway.fake_worker import FakeWorker
 
@@ -21,28 +21,36 @@ class Gateway:
     def __init__(self, settings: ServiceSettings, engine: EngineSettings) -> None:
         self.registry = CollectorRegistry()
         self.app = create_app(settings, engine, registry=self.registry)
-        self.socket = bind("127.0.0.1", 0)
-        self.port = self.socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.server = Server(
-            uvicorn_config(self.app),
-            lambda: parts_of(self.app).endpoint,
-            drain_timeout_s=settings.drain_timeout_s,
-        )
+        self.listener = serving.bind("127.0.0.1", 0)
+        self.url = serving.url_of(self.listener)
+        self.port = self.listener.getsockname()[1]
+        self.settings = settings
+        self.stopping = asyncio.Event()
         self.client = aiohttp.ClientSession()
 
     async def start(self) -> Gateway:
-        self.task = asyncio.create_task(self.server._serve(sockets=[self.socket]))
-        while not self.server.started:
+        self.task = asyncio.create_task(
+            process.serve(
+                self.app,
+                self.listener,
+                lambda: parts_of(self.app).endpoint,
+                drain_timeout_s=self.settings.drain_timeout_s,
+                stop=self.stopping,
+            )
+        )
+        while (await self.get("/livez")).status != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         return self
 
     async def stop(self) -> None:
         await self.client.close()
-        self.server.should_exit = True
-        self.server.force_exit = True
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.task
+        self.stopping.set()
+        await self.task
+
+    async def until_ready(self, count: int = 1) -> None:
+        replicas = parts_of(self.app).replicas
+        while len(replicas.routable()) != count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     async def post(self, body: object = None, path: str = "/v1/rerank", **more: object) -> Reply:
         if body is not None:
@@ -55,11 +63,6 @@ class Gateway:
             text = await answer.text()
             json = await answer.json() if "json" in answer.content_type else None
             return Reply(answer.status, json, answer.headers, text)
-
-    async def until_ready(self, count: int = 1) -> None:
-        replicas = parts_of(self.app).replicas
-        while len(replicas.routable()) != count:
-            await asyncio.sleep(0.01)
 
     def metric(self, name: str, **labels: str) -> float:
         value = self.registry.get_sample_value(name, labels)
