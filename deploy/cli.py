@@ -13,10 +13,12 @@ from deploy.commands import (
     gpu,
     incidents,
     model,
+    render,
     replica,
     rerank,
     serve,
     status,
+    stop,
     up,
     watch,
     worker,
@@ -33,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, serve, worker, watch, rerank, status, incidents, doctor):
+for module in (up, serve, worker, watch, rerank, status, incidents, doctor, render, stop):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.run)
 for group in (config, replica, gpu, model, alerts):
     app.add_typer(group.app, name=group.NAME)

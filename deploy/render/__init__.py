@@ -1,0 +1,1 @@
+"""Deployment files, rendered from the one configuration; only `artefact.write` writes."""

@@ -1,0 +1,33 @@
+"""The table of what can be rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+from deploy.config import Config
+from deploy.render import proxy, systemd
+from deploy.render.artefact import Artefact
+from deploy.render.host import Site
+
+Renderer = Callable[[Config, Site], list[Artefact]]
+
+
+class Kind(str, Enum):
+    """A set of files for one tool."""
+
+    SYSTEMD = "systemd"
+    HAPROXY = "haproxy"
+    NGINX = "nginx"
+
+
+RENDERERS: Mapping[Kind, Renderer] = {
+    Kind.SYSTEMD: systemd.units,
+    Kind.HAPROXY: proxy.haproxy,
+    Kind.NGINX: proxy.nginx,
+}
+
+
+def render(kind: Kind, config: Config, site: Site) -> list[Artefact]:
+    """The files of one kind; same configuration and site, same text."""
+    return RENDERERS[kind](config, site)
