@@ -49,4 +49,10 @@ def build_engine(settings: EngineSettings) -> Engine:
         from service.worker.engines.remote import RemoteEngine
 
         return RemoteEngine(settings.remote, model=settings.model, served_name=settings.served_name)
-    raise NotImplementedError(kind)
+    if kind == "remote":
+        from service.worker.engines.remote import RemoteEngine
+
+        return RemoteEngine(settings.remote, model=settings.model, served_name=settings.served_name)
+    from service.worker.engines.vllm import VllmEngine
+
+    return VllmEngine(settings)
