@@ -1,0 +1,313 @@
+"""What must survive a `kill -9` of the watchdog: transitions, incidents, replicas, baselines.
+
+One SQLite file in WAL mode; one writer, the loop's thread; anybody may read beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alerts.model import Severity
+from monitor.incident import Incident
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS transitions (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, subject TEXT NOT NULL, generation INTEGER,
+    old TEXT NOT NULL, new TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS incidents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, severity TEXT NOT NULL,
+    replica TEXT, gpu_uuid TEXT, reason TEXT NOT NULL, summary TEXT NOT NULL,
+    started_at REAL NOT NULL, detected_s REAL NOT NULL, resolved_at REAL, recovered_s REAL,
+    actions TEXT NOT NULL, evidence TEXT NOT NULL, told TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS replicas (id TEXT PRIMARY KEY, state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS baselines (
+    fingerprint TEXT PRIMARY KEY, at REAL NOT NULL, logits TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS holds (
+    subject TEXT PRIMARY KEY, at REAL NOT NULL, until REAL, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS transitions_at ON transitions (at);
+"""
+_INCIDENT_COLUMNS = (
+    "id, name, severity, replica, gpu_uuid, reason, summary, started_at, detected_s, "
+    "resolved_at, recovered_s, actions, evidence"
+)
+
+
+class JournalError(Exception):
+    """The journal could not be read or written; the words say which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of one subject (`replica-0`, `gpu GPU-…`, `watchdog`) and its reason."""
+
+    at: float
+    subject: str
+    old: str
+    new: str
+    reason: str
+    generation: int | None = None
+    detail: str = ""
+
+
+class Journal:
+    """The writer. Every method is one transaction; raises JournalError."""
+
+    def __init__(self, path: Path) -> None:
+        with _translated("open"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def record(self, transition: Transition) -> None:
+        with _translated("write"):
+            self._db.execute(
+                "INSERT INTO transitions (at, subject, generation, old, new, reason, detail)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    transition.at,
+                    transition.subject,
+                    transition.generation,
+                    transition.old,
+                    transition.new,
+                    transition.reason,
+                    transition.detail,
+                ),
+            )
+
+    def next_incident_id(self) -> int:
+        with _translated("read"):
+            row = self._db.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'incidents'"
+            ).fetchone()
+        return 1 if row is None else int(row[0]) + 1
+
+    def save_incident(self, incident: Incident) -> None:
+        """Insert it, or bring it up to date."""
+        values = (
+            incident.id,
+            incident.name,
+            incident.severity.value,
+            incident.replica,
+            incident.gpu_uuid,
+            incident.reason,
+            incident.summary,
+            incident.started_at,
+            incident.detected_s,
+            incident.resolved_at,
+            incident.recovered_s,
+            json.dumps(incident.actions),
+            json.dumps(dict(incident.evidence)),
+        )
+        with _translated("write"):
+            self._db.execute(
+                f"INSERT INTO incidents ({_INCIDENT_COLUMNS})"  # noqa: S608 - our own constant
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity,"
+                " reason = excluded.reason, summary = excluded.summary,"
+                " resolved_at = excluded.resolved_at, recovered_s = excluded.recovered_s,"
+                " actions = excluded.actions, evidence = excluded.evidence",
+                values,
+            )
+
+    def mark_told(self, incident_id: int, status: str) -> None:
+        """The sink holds this transition of the incident now."""
+        with _translated("write"):
+            self._db.execute("UPDATE incidents SET told = ? WHERE id = ?", (status, incident_id))
+
+    def untold(self) -> list[Incident]:
+        """Incidents whose present status the sink has not taken yet, oldest first."""
+        return self._incidents(
+            "WHERE told != CASE WHEN resolved_at IS NULL THEN 'firing' ELSE 'resolved' END"
+            " ORDER BY id"
+        )
+
+    def was_told_firing(self, incident_id: int) -> bool:
+        with _translated("read"):
+            row = self._db.execute(
+                "SELECT told FROM incidents WHERE id = ?", (incident_id,)
+            ).fetchone()
+        return row is not None and bool(row[0])
+
+    def open_incidents(self) -> list[Incident]:
+        return self._incidents("WHERE resolved_at IS NULL ORDER BY id")
+
+    def recent_incidents(self, limit: int) -> list[Incident]:
+        """Newest first."""
+        return self._incidents("ORDER BY id DESC LIMIT ?", (limit,))
+
+    def save_replica(self, replica_id: str, state: Mapping[str, Any]) -> None:
+        with _translated("write"):
+            self._db.execute(
+                "INSERT INTO replicas (id, state) VALUES (?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+                (replica_id, json.dumps(state)),
+            )
+
+    def replicas(self) -> dict[str, dict[str, Any]]:
+        with _translated("read"):
+            rows = self._db.execute("SELECT id, state FROM replicas").fetchall()
+        return {row[0]: json.loads(row[1]) for row in rows}
+
+    def save_baseline(
+        self, fingerprint: str, logits: Mapping[str, Sequence[float]], at: float
+    ) -> None:
+        with _translated("write"):
+            self._db.execute(
+                "INSERT OR IGNORE INTO baselines (fingerprint, at, logits) VALUES (?, ?, ?)",
+                (fingerprint, at, json.dumps({k: list(v) for k, v in logits.items()})),
+            )
+
+    def baselines(self) -> dict[str, dict[str, tuple[float, ...]]]:
+        with _translated("read"):
+            rows = self._db.execute("SELECT fingerprint, logits FROM baselines").fetchall()
+        return {
+            row[0]: {name: tuple(values) for name, values in json.loads(row[1]).items()}
+            for row in rows
+        }
+
+    def note(self, key: str, value: str) -> None:
+        with _translated("write"):
+            self._db.execute(
+                "INSERT INTO notes (key, value) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (key, value),
+            )
+
+    def noted(self, key: str) -> str | None:
+        with _translated("read"):
+            row = self._db.execute("SELECT value FROM notes WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def hold(self, subject: str, at: float, until: float | None, reason: str) -> None:
+        with _translated("write"):
+            self._db.execute(
+                "INSERT OR REPLACE INTO holds (subject, at, until, reason) VALUES (?, ?, ?, ?)",
+                (subject, at, until, reason),
+            )
+
+    def release(self, subject: str) -> None:
+        with _translated("write"):
+            self._db.execute("DELETE FROM holds WHERE subject = ?", (subject,))
+
+    def holds(self) -> dict[str, float | None]:
+        """Subject -> Unix time until which it is held, None for no end."""
+        with _translated("read"):
+            return dict(self._db.execute("SELECT subject, until FROM holds").fetchall())
+
+    def recent_transitions(self, limit: int) -> list[Transition]:
+        """Newest first."""
+        with _translated("read"):
+            return _transitions(self._db, limit)
+
+    def prune(self, before: float) -> None:
+        """Forget transitions and resolved incidents that are older than a moment."""
+        with _translated("write"):
+            self._db.execute("DELETE FROM transitions WHERE at < ?", (before,))
+            self._db.execute(
+                "DELETE FROM incidents WHERE resolved_at < ? AND told = 'resolved'", (before,)
+            )
+
+    def _incidents(self, where: str, values: Sequence[Any] = ()) -> list[Incident]:
+        with _translated("read"):
+            return _incidents(self._db, where, values)
+
+
+def read_incidents(path: Path, limit: int = 200) -> list[dict[str, Any]]:
+    """What `rankguard incidents --json` prints, newest first; works with or without a watchdog.
+
+    Raises:
+        JournalError: there is no journal, or it is not one.
+    """
+    with _reader(path) as db:
+        return [to_json(one) for one in _incidents(db, "ORDER BY id DESC LIMIT ?", (limit,))]
+
+
+def read_transitions(path: Path, limit: int = 200) -> list[Transition]:
+    """The newest transitions, newest first; raises JournalError."""
+    with _reader(path) as db:
+        return _transitions(db, limit)
+
+
+def to_json(incident: Incident) -> dict[str, Any]:
+    """The shape of one incident in machine-readable output."""
+    return {
+        "id": incident.id,
+        "name": incident.name,
+        "severity": incident.severity.value,
+        "status": incident.status.value,
+        "started_at": incident.started_at,
+        "detected_s": incident.detected_s,
+        "resolved_at": incident.resolved_at,
+        "recovered_s": incident.recovered_s,
+        "reason": incident.reason,
+        "replica": incident.replica,
+        "gpu_uuid": incident.gpu_uuid,
+        "actions": list(incident.actions),
+        "summary": incident.summary,
+        "evidence": dict(incident.evidence),
+    }
+
+
+@contextlib.contextmanager
+def _reader(path: Path) -> Iterator[sqlite3.Connection]:
+    if not path.is_file():
+        raise JournalError(f"there is no journal at {path}: no watchdog ran here yet")
+    with _translated("read"):
+        # not mode=ro: a WAL file that the writer left behind needs its index written to be read
+        db = sqlite3.connect(path, timeout=5.0)
+        try:
+            db.execute("PRAGMA query_only=ON")
+            yield db
+        finally:
+            db.close()
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(f"cannot {what} the journal: {error}") from error
+
+
+def _incidents(db: sqlite3.Connection, where: str, values: Sequence[Any] = ()) -> list[Incident]:
+    query = f"SELECT {_INCIDENT_COLUMNS} FROM incidents {where}"  # noqa: S608 - our own constants
+    return [
+        Incident(
+            id=row[0],
+            name=row[1],
+            severity=Severity(row[2]),
+            replica=row[3],
+            gpu_uuid=row[4],
+            reason=row[5],
+            summary=row[6],
+            started_at=row[7],
+            detected_s=row[8],
+            resolved_at=row[9],
+            recovered_s=row[10],
+            actions=tuple(json.loads(row[11])),
+            evidence=json.loads(row[12]),
+        )
+        for row in db.execute(query, values).fetchall()
+    ]
+
+
+def _transitions(db: sqlite3.Connection, limit: int) -> list[Transition]:
+    rows = db.execute(
+        "SELECT at, subject, old, new, reason, generation, detail FROM transitions"
+        " ORDER BY id DESC LIMIT ?",
+        (limit,),
+    ).fetchall()
+    return [Transition(*row) for row in rows]

@@ -1,0 +1,146 @@
+"""Settings of the watchdog: section `[monitor]`."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing_extensions import Self
+
+from monitor.backoff import BackoffLimits
+from monitor.health import HealthLimits
+from monitor.policy import PolicyLimits
+from monitor.probes.canary import CanaryLimits
+
+
+class MonitorSettings(BaseModel):
+    """What the watchdog watches, how patient it is, and what it may do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address of /metrics, /status and the status page")
+    port: int = Field(9400, ge=0, le=65535, description="its port")
+    replicas: int = Field(1, ge=0, le=64, description="workers to keep running")
+    min_replicas: int | None = Field(
+        None, ge=0, le=64, description="lower bound when scaling; unset: replicas"
+    )
+    max_replicas: int | None = Field(
+        None, ge=1, le=64, description="upper bound when scaling; unset: replicas, no scaling"
+    )
+    poll_s: float = Field(1.0, ge=0.01, le=60, description="seconds between two looks")
+    canary_s: float = Field(15.0, ge=0.1, le=3600, description="seconds between two canaries")
+    canary: Literal["order", "baseline", "off"] = Field(
+        "order",
+        description="order: known pairs must come in order; baseline: only values against the"
+        " recorded ones (random weights cannot order); off: none",
+    )
+    canary_timeout_s: float = Field(
+        2.0, gt=0, le=300, description="seconds one canary case may take"
+    )
+    canary_drift: float = Field(
+        1.0, gt=0, description="largest change of a canary logit for the same fingerprint"
+    )
+    gpus: str = Field("nvml", description="nvml, none, or replay:FILE with a recording of cards")
+    actuator: Literal["process", "systemd", "docker", "observe"] = Field(
+        "process", description="who starts and ends workers"
+    )
+    unit: str = Field(
+        "rankguard-worker@{id}.service", description="systemd unit of a replica; {id} is its id"
+    )
+    label: str = Field(
+        "rankguard.replica", description="docker label whose value is the replica's id"
+    )
+    stall_s: float = Field(
+        2.5,
+        gt=0,
+        description="work in flight and no progress for so long (and a failed canary): hung",
+    )
+    working_stall_s: float = Field(
+        120.0, gt=0, description="the same while its processes visibly compute or wait for a CPU"
+    )
+    stopped_s: float = Field(2.0, gt=0, description="seconds in state T before it counts as hung")
+    silent_s: float = Field(
+        2.5, gt=0, description="no answer to probes and no CPU used for so long: hung"
+    )
+    silent_max_s: float = Field(
+        300.0, gt=0, description="no answer for so long, however busy it looks: hung"
+    )
+    load_stall_s: float = Field(
+        180.0, gt=0, description="loading that gets no further and uses no CPU for so long: hung"
+    )
+    start_timeout_s: float = Field(3600.0, gt=0, description="longest start of a worker")
+    drain_timeout_s: float = Field(
+        35.0, ge=0, description="from SIGTERM to SIGKILL; above the worker's own drain timeout"
+    )
+    latency_slo_ms: float = Field(
+        380.0,
+        gt=0,
+        description="latency objective: over it a replica is degraded, and scaling adds",
+    )
+    backoff_s: float = Field(1.0, ge=0, description="wait before the second restart in a row")
+    backoff_max_s: float = Field(60.0, ge=0, description="longest wait before a restart")
+    restart_budget: int = Field(5, ge=1, description="restarts for one cause within the window")
+    restart_window_s: float = Field(600.0, gt=0, description="the window of the budget")
+    start_tries: int = Field(3, ge=1, description="starts of a replica that never served yet")
+    stable_s: float = Field(10.0, ge=0, description="serving so long forgets earlier failures")
+    rearm_s: float = Field(
+        900.0, gt=0, description="a replica whose budget was spent is tried again after so long"
+    )
+    keep_logs: int = Field(5, ge=1, description="generations of worker logs kept per replica")
+    keep_incidents: int = Field(50, ge=1, description="incident bundles kept")
+    keep_days: float = Field(90.0, gt=0, description="days of transitions and incidents kept")
+    dead_man_url: str | None = Field(
+        None, description="URL that is asked every dead_man_s: its silence tells of a dead watchdog"
+    )
+    dead_man_s: float = Field(60.0, ge=1, description="seconds between two dead-man pings")
+
+    @field_validator("gpus")
+    @classmethod
+    def _gpus_is_known(cls, value: str) -> str:
+        if value in {"nvml", "none"} or re.fullmatch(r"replay:.+", value):
+            return value
+        raise ValueError("must be nvml, none or replay:FILE")
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        low, high = self.bounds()
+        if low > high:
+            raise ValueError(f"min_replicas ({low}) is above max_replicas ({high})")
+        return self
+
+    def bounds(self) -> tuple[int, int]:
+        """Fewest and most replicas; equal when nothing is to be scaled."""
+        if self.max_replicas is None:
+            low = self.replicas if self.min_replicas is None else self.min_replicas
+            return low, max(low, self.replicas)
+        low = self.min_replicas if self.min_replicas is not None else min(1, self.max_replicas)
+        return low, self.max_replicas
+
+    def health_limits(self) -> HealthLimits:
+        return HealthLimits(
+            stall_s=self.stall_s,
+            working_stall_s=self.working_stall_s,
+            stopped_s=self.stopped_s,
+            silent_s=self.silent_s,
+            silent_max_s=self.silent_max_s,
+            load_stall_s=self.load_stall_s,
+            start_timeout_s=self.start_timeout_s,
+        )
+
+    def policy_limits(self) -> PolicyLimits:
+        return PolicyLimits(
+            backoff=BackoffLimits(
+                base_s=self.backoff_s,
+                max_s=self.backoff_max_s,
+                budget=self.restart_budget,
+                window_s=self.restart_window_s,
+                stable_s=self.stable_s,
+                start_tries=self.start_tries,
+            ),
+            drain_timeout_s=self.drain_timeout_s,
+            rearm_s=self.rearm_s,
+        )
+
+    def canary_limits(self) -> CanaryLimits:
+        return CanaryLimits(mode=self.canary, drift=self.canary_drift)

@@ -1,0 +1,46 @@
+"""One replica under watch: its record, the history of its present generation, and its tallies."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from monitor.model import Evidence, Manifest, Verdict
+from monitor.replica import Command, Replica
+from monitor.window import Window
+
+
+class Watch:
+    """Mutable, and owned by the loop's thread."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self.window = Window(replica.generation, replica.since)
+        self.verdict: Verdict | None = None
+        self.manifest: Manifest | None = None
+        self.command: Command | None = None
+        self.saved: dict[str, Any] = {}
+        self.published: tuple[int, bool, str] | None = None
+        self.followed: tuple[int, str] | None = None
+        self.cpu_at = 0.0
+        self.recent: deque[float] = deque(maxlen=120)
+        self._completed: tuple[float, int] | None = None
+
+    def begin_generation(self, now: float) -> None:
+        self.window = Window(self.replica.generation, now)
+        self.verdict = None
+        self.manifest = None
+        self.cpu_at = 0.0
+        self._completed = None
+
+    def evidence(self) -> Evidence:
+        return self.window.evidence()
+
+    def note_rate(self, now: float) -> None:
+        """Documents per second since the last call, for the sparkline."""
+        progress = self.window.progress
+        completed = 0 if progress is None else progress.completed
+        if self._completed is not None and now > self._completed[0]:
+            done = max(0, completed - self._completed[1])
+            self.recent.append(done / (now - self._completed[0]))
+        self._completed = (now, completed)
