@@ -12,7 +12,7 @@ _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 def default_state_dir() -> Path:
-    """What systemd says in `StateDirectory=` when there is one, else below the user's state home (XDG)."""
+    """What systemd says in `StateDirectory=`, else a folder in the user's state home (XDG)."""
     given = os.environ.get("STATE_DIRECTORY")
     if given:
         return Path(given.split(":", maxsplit=1)[0])

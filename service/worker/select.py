@@ -41,14 +41,6 @@ def build_engine(settings: EngineSettings) -> Engine:
         from service.worker.engines.embedded import EmbeddedEngine
 
         return EmbeddedEngine(settings.embedded, settings.served_name)
-    if kind == "vllm":
-        from service.worker.engines.vllm import VllmEngine
-
-        return VllmEngine(settings)
-    if kind == "remote":
-        from service.worker.engines.remote import RemoteEngine
-
-        return RemoteEngine(settings.remote, model=settings.model, served_name=settings.served_name)
     if kind == "remote":
         from service.worker.engines.remote import RemoteEngine
 
