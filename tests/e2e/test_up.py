@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
+import subprocess
 import threading
 
+import psutil
 import pytest
+import requests
 
 from service.process import started_ticks
 from tests.e2e.stack import stack
@@ -29,7 +33,7 @@ def test_ctrl_c_drains_and_leaves_nothing(tmp_path):
         body = {"documents": ["a", "b", "c", "d"]}
         asking = threading.Thread(target=lambda: answers.append(running.rerank(**body)))
         asking.start()
-        until("it is in flight", lambda: "in_flight" in str(running.status()) and asking.is_alive())
+        until("it is in flight", lambda: in_flight(running))
         process.send_signal(signal.SIGINT)
         asking.join(10)
 
@@ -105,8 +109,6 @@ def test_a_second_up_on_the_same_directory_is_refused_with_exit_code_2(tmp_path)
         config, running_config = other, running.config
         second = running.command("up")
         second[second.index(str(running_config))] = str(config)
-        import subprocess
-
         done = subprocess.run(second, capture_output=True, text=True, timeout=30, check=False)
 
         assert done.returncode == 2
@@ -128,8 +130,6 @@ def test_it_starts_a_killed_gateway_and_a_killed_watchdog_again(tmp_path):
 
 
 def child(running, name: str) -> int:
-    import psutil
-
     for process in psutil.Process(running.processes["up"].pid).children():
         if name in process.cmdline():
             return process.pid
@@ -137,16 +137,10 @@ def child(running, name: str) -> int:
 
 
 def in_flight(running) -> bool:
-    import requests
-
-    manifest = running.manifests()[0]
-    return requests.get(f"{manifest.url}/progress", timeout=2).json()["in_flight"] > 0
+    urls = [f"{manifest.url}/progress" for manifest in running.manifests()]
+    return any(requests.get(url, timeout=2).json()["in_flight"] > 0 for url in urls)
 
 
 def suppress_errors(call) -> None:
-    import contextlib
-
-    import requests
-
     with contextlib.suppress(requests.RequestException):
         call()
