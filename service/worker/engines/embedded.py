@@ -7,6 +7,7 @@ no instruction: the model was trained with the two prefixes only.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ import numpy as np
 from service.errors import EngineFailed
 from service.request import Score, ScoreJob
 from service.settings import EmbeddedSettings
-from service.worker.engine import EngineInfo, EngineStartError, LoadStep, dies_with_the_worker
+from service.worker.engine import EngineInfo, EngineStartError, LoadStep
 from service.worker.engines.e5 import calibration, store, vocabulary
 from service.worker.engines.e5.cache import EmbeddingCache, key_of
 from service.worker.engines.e5.forward import Embeddings, Forward
@@ -55,6 +56,9 @@ class EmbeddedEngine:
         self._settings = settings
         self._name = served_name or MODEL
         self._loaded: _Loaded | None = None
+        self._closed = False
+        self._died = asyncio.Event()
+        self._cause = ""
         self._cache = EmbeddingCache(CACHED_EMBEDDINGS)
 
     async def start(self, report: Callable[[LoadStep], None]) -> EngineInfo:
@@ -70,10 +74,18 @@ class EmbeddedEngine:
             asyncio.to_thread(_warm, folder),
             asyncio.to_thread(store.verify, folder),
         )
+        if self._closed:
+            raise EngineStartError("closed while it started", permanent=False)
         threads = self._settings.threads or usable_cores()
+        loop = asyncio.get_running_loop()
         self._loaded = _Loaded(
             words,
-            Pool(forward.embed, WIDTH, threads),
+            Pool(
+                forward.embed,
+                WIDTH,
+                threads,
+                dead=lambda cause: _tell(loop, self._set_dead, cause),
+            ),
             ThreadPoolExecutor(2, thread_name_prefix="e5-reader"),
         )
         return EngineInfo(
@@ -110,17 +122,25 @@ class EmbeddedEngine:
         return 0 if self._loaded is None else self._loaded.pool.steps()
 
     async def died(self) -> str:
-        return await dies_with_the_worker()
+        """Wait until forward passes fail again and again; return the cause."""
+        await self._died.wait()
+        return self._cause
 
     async def close(self) -> None:
-        """End the threads; jobs that still wait fail."""
-        if self._loaded is not None:
-            self._loaded.readers.shutdown(wait=False, cancel_futures=True)
-            await asyncio.to_thread(self._loaded.pool.close)
+        """End the threads; jobs that still wait fail. Safe to call twice."""
+        self._closed = True
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            loaded.readers.shutdown(wait=False, cancel_futures=True)
+            await asyncio.to_thread(loaded.pool.close)
+
+    def _set_dead(self, cause: str) -> None:
+        self._cause = cause
+        self._died.set()
 
     def _require(self) -> _Loaded:
         if self._loaded is None:
-            raise EngineFailed("the engine is not started")
+            raise EngineFailed("the engine is not running")
         return self._loaded
 
     async def _embed(self, pool: Pool, windows: Sequence[Ids], *, fresh: bool) -> Embeddings:
@@ -140,6 +160,11 @@ class EmbeddedEngine:
             if at_hand is not None:
                 found[index] = at_hand
         return found
+
+
+def _tell(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], cause: str) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop ended first: nobody is left to be told
+        loop.call_soon_threadsafe(call, cause)
 
 
 def usable_cores() -> int:

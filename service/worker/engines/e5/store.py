@@ -23,7 +23,7 @@ from service.worker.engines.e5 import graph, source, vocabulary
 from service.worker.engines.e5.weights import BadWeights, Weights
 
 NAME = "multilingual-e5-small"
-FORMAT = "int8-1"
+FORMAT = "int8-2"
 """Part of the folder's name: a release that converts differently makes a new folder."""
 
 LOCK_LIMIT_S = 1200.0

@@ -1,0 +1,1 @@
+"""Quality: how well an endpoint ranks, per language pair."""

