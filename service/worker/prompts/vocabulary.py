@@ -7,6 +7,7 @@ form for texts knows no such tokens, so no document can close the turn and answe
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,8 @@ class Vocabulary:
         self._template = Tokenizer.from_str(tokenizer_json)
         self._template.no_truncation()
         self._template.no_padding()
-        self._text = Tokenizer.from_str(json.dumps(plain_text_only(json.loads(tokenizer_json))))
+        plain = plain_text_only(json.loads(tokenizer_json), secrets.token_hex(16))
+        self._text = Tokenizer.from_str(json.dumps(plain))
         self._text.no_truncation()
         self._text.no_padding()
 
@@ -85,20 +87,31 @@ class Vocabulary:
         return size
 
 
-def plain_text_only(tokenizer: dict[str, Any]) -> dict[str, Any]:
+def plain_text_only(tokenizer: dict[str, Any], secret: str) -> dict[str, Any]:
     """The same tokenizer, for which control tokens in a text are ordinary characters.
 
     Added tokens that stand for runs of white space stay: they are part of how plain text is read
-    (ModernBERT). A Unigram model (XLM-RoBERTa) lists control tokens as ordinary pieces; they get a
-    name that no text can contain, since the normalizer drops the character NUL.
+    (ModernBERT). The others get a name that no text can contain. They are not left out, since the
+    ids of those that stay follow from their place in the list. A Unigram model (XLM-RoBERTa) finds
+    control tokens among its pieces too, so they are renamed there as well.
+
+    Args:
+        tokenizer: content of a `tokenizer.json`.
+        secret: part of the new names; nobody who writes texts may know it.
     """
-    added = tokenizer.get("added_tokens") or []
-    kept = [token for token in added if not token["special"] and not token["content"].strip()]
-    dropped = {token["content"] for token in added} - {token["content"] for token in kept}
     model = dict(tokenizer["model"])
+    pieces = model["vocab"]
+    named = set(pieces) if isinstance(pieces, dict) else {piece for piece, _ in pieces}
+    added = []
+    renamed = {}
+    for index, token in enumerate(tokenizer.get("added_tokens") or []):
+        content = token["content"]
+        if not token["special"] and not content.strip():
+            added.append(token)
+            continue
+        renamed[content] = f"{secret}-{index}"
+        if content not in named:  # one that is in the vocabulary has its id from there
+            added.append({**token, "content": renamed[content]})
     if model.get("type") == "Unigram":
-        model["vocab"] = [
-            [f"\0{index}\0", score] if piece in dropped else [piece, score]
-            for index, (piece, score) in enumerate(model["vocab"])
-        ]
-    return {**tokenizer, "model": model, "added_tokens": kept}
+        model["vocab"] = [[renamed.get(piece, piece), score] for piece, score in pieces]
+    return {**tokenizer, "model": model, "added_tokens": added}

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+from tokenizers import Tokenizer
+
+from service.errors import InvalidValue
+from service.worker.prompts.embedding import EmbeddingPrompts
+from service.worker.prompts.prompt import LongDocuments
+from service.worker.prompts.vocabulary import Vocabulary
+from tests.service.worker.prompts.conftest import bert_json
+
+
+def test_each_text_has_its_prefix_and_the_tokenizers_frame():
+    body = bert_json()
+    builder = EmbeddingPrompts(
+        Vocabulary(body), max_tokens=32, query_prefix="query: ", document_prefix="passage: "
+    )
+
+    prompts = builder.build("red apple", ["blue sky"])
+
+    tokenizer = Tokenizer.from_str(body)
+    assert prompts.query.token_ids == tokenizer.encode("query: red apple").ids
+    assert prompts.documents[0].token_ids == tokenizer.encode("passage: blue sky").ids
+
+
+def test_an_instruction_goes_where_the_prefix_wants_it():
+    body = bert_json()
+    builder = EmbeddingPrompts(
+        Vocabulary(body), max_tokens=32, query_prefix="{instruction}? ", instruction="what is"
+    )
+    tokenizer = Tokenizer.from_str(body)
+
+    own = builder.build("red", ["sky"], "is").query.token_ids
+    default = builder.build("red", ["sky"]).query.token_ids
+
+    assert own == tokenizer.encode("is? red").ids
+    assert default == tokenizer.encode("what is? red").ids
+
+
+def test_a_long_document_is_cut_and_keeps_the_frame():
+    builder = EmbeddingPrompts(Vocabulary(bert_json()), max_tokens=16, document_prefix="passage: ")
+
+    short, long = builder.build("red", ["sky", "sky " * 90]).documents
+
+    assert (short.truncated, long.truncated) == (False, True)
+    assert (len(long.token_ids), long.token_ids[-1]) == (16, 3)
+
+
+def test_the_callers_limit_does_not_count_the_prefix():
+    builder = EmbeddingPrompts(Vocabulary(bert_json()), max_tokens=32, document_prefix="passage: ")
+
+    prompt = builder.build("red", ["sky " * 90], None, 5).documents[0]
+
+    sky = 8
+    assert prompt.token_ids.count(sky) == 5
+
+
+def test_windows_each_have_the_prefix():
+    builder = EmbeddingPrompts(
+        Vocabulary(bert_json()),
+        max_tokens=16,
+        mode=LongDocuments.WINDOWS,
+        document_prefix="passage: ",
+    )
+    document = "sky " * 30
+
+    prompts = builder.build("red", [document]).documents
+
+    passage = 17
+    assert all(prompt.token_ids[1] == passage for prompt in prompts)
+    assert all(len(prompt.token_ids) <= 16 for prompt in prompts)
+    assert (prompts[0].span[0], prompts[-1].span[1]) == (0, len(document))
+
+
+def test_reject_names_the_query():
+    builder = EmbeddingPrompts(Vocabulary(bert_json()), max_tokens=16, mode=LongDocuments.REJECT)
+
+    with pytest.raises(InvalidValue) as refused:
+        builder.build("red " * 50, ["sky"])
+
+    assert refused.value.param == "query"
