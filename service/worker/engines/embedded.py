@@ -22,12 +22,13 @@ from service.settings import EmbeddedSettings
 from service.worker.engine import EngineInfo, EngineStartError, LoadStep
 from service.worker.engines.e5 import calibration, store, vocabulary
 from service.worker.engines.e5.cache import EmbeddingCache, key_of
+from service.worker.engines.e5.folder import write_hf_folder
 from service.worker.engines.e5.forward import Embeddings, Forward
 from service.worker.engines.e5.pool import Pool
 from service.worker.engines.e5.store import prepare
 from service.worker.engines.e5.vocabulary import Ids, Text, Vocabulary
 
-__all__ = ["EmbeddedEngine", "prepare"]
+__all__ = ["EmbeddedEngine", "prepare", "write_hf_folder"]
 
 MODEL = "multilingual-e5-small"
 WIDTH = 384
@@ -204,8 +205,11 @@ def _scores(texts: Sequence[Text], embeddings: Embeddings, *, cut: bool) -> list
         at += len(text.windows)
         tokens = sum(len(window) for window in text.windows)
         truncated = cut or text.truncated
+        best = int(own.argmax())
         if np.isfinite(own).all():
-            scores.append(Score(calibration.logit(float(own.max())), tokens, truncated))
+            span = text.spans[best] if text.spans else None
+            value = calibration.logit(float(own[best]))
+            scores.append(Score(value, tokens, truncated, span=span))
         else:
             scores.append(Score(0.0, tokens, truncated, "the model's result is not a number"))
     return scores

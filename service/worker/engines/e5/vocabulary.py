@@ -37,11 +37,13 @@ class Text:
 
     Attributes:
         windows: each with its prefix and its special tokens, at most 512 long; at least one.
+        spans: first and behind-the-last character of each window; empty for a single one.
         truncated: not all of the text is in the windows.
     """
 
     windows: tuple[Ids, ...]
     truncated: bool
+    spans: tuple[tuple[int, int], ...] = ()
 
 
 def write_plain(tokenizer: Path, target: Path) -> None:
@@ -97,14 +99,23 @@ class Vocabulary:
         limit = min(max_tokens or MAX_DOCUMENT_TOKENS, MAX_DOCUMENT_TOKENS)
         room = WINDOW - 2 - len(self._passage)
         found = []
-        for body, cut in zip(*self._bodies(texts, limit), strict=True):
+        for text, body, cut in zip(texts, *self._bodies(texts, limit), strict=True):
             kept = body[:limit]
-            windows = tuple(
-                _framed(self._passage, kept[start : start + room])
-                for start in window_starts(len(kept), room, OVERLAP)
-            )
-            found.append(Text(windows, cut or len(body) > limit))
+            starts = window_starts(len(kept), room, OVERLAP)
+            windows = tuple(_framed(self._passage, kept[start : start + room]) for start in starts)
+            spans = self._spans(text, limit, room, starts) if len(starts) > 1 else ()
+            found.append(Text(windows, cut or len(body) > limit, spans))
         return found
+
+    def _spans(
+        self, text: str, limit: int, room: int, starts: Sequence[int]
+    ) -> tuple[tuple[int, int], ...]:
+        """Where the windows lie in the text; costs a second reading, which only long texts get."""
+        [encoded] = self._tokenizer.encode_batch([text[: limit * _CHARS_PER_TOKEN]])
+        offsets = encoded.offsets[:limit]
+        return tuple(
+            (offsets[start][0], offsets[min(start + room, len(offsets)) - 1][1]) for start in starts
+        )
 
     def _bodies(self, texts: Sequence[str], limit: int) -> tuple[list[Ids], list[bool]]:
         """Token ids, and whether a text was cut before it was read to bound the work."""
