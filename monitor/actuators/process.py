@@ -163,8 +163,7 @@ class _Ends:
         self._pids: dict[int, int] = {}
         self._gone: dict[int, float] = {}
         self._lock = threading.Lock()
-        with contextlib.suppress(PermissionError):  # /dev/null cannot be polled
-            self._poller.register(self._closing, select.EPOLLIN)
+        self._poller.register(self._closing, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="ends", daemon=True)
         self._thread.start()
 
@@ -194,8 +193,10 @@ class _Ends:
             os.close(pidfd)
 
     def close(self) -> None:
-        if hasattr(os, "eventfd_write"):
-            os.eventfd_write(self._closing, 1)
+        if self._closed:
+            return
+        self._closed = True
+        os.eventfd_write(self._closing, 1)
         self._thread.join(timeout=2)
         for pidfd in list(self._pids):
             os.close(pidfd)
