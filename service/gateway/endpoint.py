@@ -27,7 +27,7 @@ LATE_S = 1.0
 """A request that is this much past its deadline is ended from outside."""
 
 
-Choose = Callable[[dict[str, object]], Dialect]
+Choose = Callable[[Mapping[str, object]], Dialect]
 """The dialect that a body is written in."""
 
 
@@ -90,7 +90,9 @@ class Endpoint:
         finally:
             self._say_limits(note, key)
         warnings = (*parsed.warnings, *call.common.warnings)
-        warnings += tuple(calls.notes_after(scored, call.common.model))
+        warnings += calls.notes_after(call, scored)
+        if warnings:
+            note.header("x-rankguard-warnings", str(len(warnings)))
         self._count(scored, note, self._clock() - began)
         answer = call.answer(scored, name=note.request_id, warnings=warnings)
         return Response(answer, HTTPStatus.OK, media_type="application/json")
@@ -114,7 +116,10 @@ class Endpoint:
         note.fields["documents"] = sum(len(one.documents) for one in requests)
         work = asyncio.ensure_future(self._scoring.score_all(requests, key=key))
         await self._wait(work, receive, deadline)
-        return work.result()
+        try:
+            return work.result()
+        except InvalidValue as error:
+            raise calls.in_words_of(call.questions, error) from error
 
     async def _wait(
         self, work: asyncio.Future[list[Scored]], receive: Receive, deadline: float

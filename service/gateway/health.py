@@ -4,10 +4,46 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from service.gateway.replicas import Replicas
+
+
+class ReplicaReadiness(BaseModel):
+    """One replica as the gateway sees it."""
+
+    id: str
+    state: str
+    routable: bool
+    reason: str
+
+
+class Readiness(BaseModel):
+    """Whether requests are served, and why not."""
+
+    status: str
+    reason: str | None
+    replicas: list[ReplicaReadiness]
+
+
+class ServedModel(BaseModel):
+    """A model; `notice` is what its engine wants users to know."""
+
+    id: str
+    object: str
+    owned_by: str
+    engine: str | None = None
+    fingerprint: str | None = None
+    notice: str | None = None
+
+
+class ModelList(BaseModel):
+    """The models that answer."""
+
+    object: str
+    data: list[ServedModel]
 
 
 def live() -> Response:

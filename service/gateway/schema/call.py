@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,10 +19,20 @@ MAX_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One query and the documents to score against it."""
+    """One query and the documents to score against it.
+
+    Attributes:
+        field: what the dialect calls its documents.
+        places: the documents' indexes in that field; None when they are all of it, in order.
+    """
 
     query: str
     documents: tuple[str, ...]
+    field: str = "documents"
+    places: tuple[int, ...] | None = None
+
+    def place(self, index: int) -> str:
+        return f"{self.field}[{index if self.places is None else self.places[index]}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,9 @@ class Call(Protocol):
         Args:
             scored: one for each question, in order.
             name: the answer's id.
+
+        Raises:
+            InvalidValue: the caller forbade what had to be done to score a document.
         """
         ...
 
@@ -86,46 +100,47 @@ class Limits:
                 )
 
 
-def question(query: str, documents: Sequence[str], *, param: str = "query") -> Question:
-    """A question with a query that asks something.
+def require_text(query: str, param: str = "query") -> str:
+    """The query, when it asks something.
 
     Raises:
-        InvalidValue: the query is empty or only white space.
+        InvalidValue: it is empty or only white space.
     """
     if not query.strip():
         raise InvalidValue(f"{param} must not be empty", param=param)
-    return Question(query, tuple(documents))
+    return query
 
 
-def notes_on(
-    extra: Mapping[str, object] | None, documents: Iterable[str], ignored: Iterable[str] = ()
+def notes_before(
+    extra: Mapping[str, object] | None,
+    questions: Sequence[Question],
+    ignored: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """Warnings about what was sent: fields nobody reads, documents with nothing in them."""
-    notes = [
-        f"the field {name[:MAX_NAME]!r} is not known and has no effect" for name in extra or ()
-    ]
+    """Warnings about what was sent: fields without effect, documents with nothing in them."""
+    notes = [f"the field {name[:MAX_NAME]!r} is not known: no effect" for name in extra or ()]
     notes += [f"the field {name!r} has no effect here" for name in ignored]
     notes += [
-        f"documents[{index}] is empty"
-        for index, document in enumerate(documents)
+        f"{question.place(index)} is empty"
+        for question in questions
+        for index, document in enumerate(question.documents)
         if not document or document.isspace()
     ]
     return tuple(notes)
 
 
-def notes_after(scored: Sequence[Scored], model: str | None) -> list[str]:
+def notes_after(call: Call, scored: Sequence[Scored]) -> tuple[str, ...]:
     """Warnings about what came of it: cut documents, documents without a score, another model."""
     notes = []
-    for one in scored:
+    for question, one in zip(call.questions, scored, strict=True):
         for index, score in enumerate(one.scores):
             if score.truncated:
-                notes.append(f"documents[{index}] is longer than the model takes and was truncated")
+                notes.append(f"{question.place(index)} did not fit whole and was truncated")
             if score.error is not None:
-                notes.append(f"documents[{index}] has no score: {score.error}")
-    served = scored[0].model
-    if model and served and model != served:
-        notes.append(f"the model {model[:MAX_NAME]!r} is not served here; {served!r} answered")
-    return notes
+                notes.append(f"{question.place(index)} has no score: {score.error}")
+    asked, served = call.common.model, scored[0].model
+    if asked and served and asked != served:
+        notes.append(f"the model {asked[:MAX_NAME]!r} is not served here; {served!r} answered")
+    return tuple(notes)
 
 
 def bounded(warnings: Sequence[str]) -> list[str]:
@@ -135,10 +150,29 @@ def bounded(warnings: Sequence[str]) -> list[str]:
     return [*warnings[:MAX_WARNINGS], f"and {len(warnings) - MAX_WARNINGS} more warnings"]
 
 
+def in_words_of(questions: Sequence[Question], error: InvalidValue) -> InvalidValue:
+    """An engine's refusal, which speaks of `documents[3]`, with the dialect's own names."""
+    one = questions[0]
+
+    def named(match: re.Match[str]) -> str:
+        index = int(match.group(1))
+        # of several questions it is not known which one was refused
+        alone = len(questions) == 1 and index < len(one.documents)
+        return one.place(index) if alone else one.field
+
+    param = None if error.param is None else _INDEXED.sub(named, error.param)
+    return InvalidValue(_INDEXED.sub(named, error.message), param=param)
+
+
+_INDEXED = re.compile(r"documents\[(\d+)\]")
+
+
 def mark(result: dict[str, object], score: Score) -> dict[str, object]:
     """Say in a result what a caller should know about its score."""
     if score.truncated:
         result["truncated"] = True
+    if score.span is not None:
+        result["span"] = list(score.span)
     if score.error is not None:
         result["error"] = score.error
     return result

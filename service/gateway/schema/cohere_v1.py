@@ -1,57 +1,55 @@
-"""What Cohere's first API adds to the common format: documents with fields, and `meta`."""
+"""What Cohere's answers add to the common format: `meta`, with billed units and warnings."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
-from service.errors import InvalidValue
+from pydantic import BaseModel, Field
+
+from service.gateway.schema import call
+from service.gateway.scoring import Scored
 
 DOCUMENTS_PER_SEARCH_UNIT = 100
 """Cohere bills one search unit for one query with up to a hundred documents (its price list)."""
 
 
-class FieldDocument(Protocol):
-    """A document that is an object."""
+class ApiVersion(BaseModel):
+    """The version of Cohere's API that the answer follows."""
 
-    text: str | None
-
-    @property
-    def model_extra(self) -> dict[str, object] | None: ...
+    version: str
 
 
-def text_of(document: str | FieldDocument, index: int, rank_fields: Sequence[str] | None) -> str:
-    """The text that is scored: the document, its `text`, or its `rank_fields` one a line.
+class BilledUnits(BaseModel):
+    """Counted as Cohere counts; nobody is billed."""
 
-    Raises:
-        InvalidValue: the object has none of them.
-    """
-    if isinstance(document, str):
-        return document
-    param = f"documents[{index}]"
-    if rank_fields and list(rank_fields) != ["text"]:
-        extra = document.model_extra or {}
-        lines = []
-        for name in rank_fields:
-            value = document.text if name == "text" else extra.get(name)
-            if isinstance(value, str | int | float) and not isinstance(value, bool):
-                lines.append(f"{name}: {value}")
-        if not lines:
-            raise InvalidValue(f"{param} has none of the rank_fields", param=param)
-        return "\n".join(lines)
-    if document.text is None:
-        raise InvalidValue(f"{param} must be a string or an object with text", param=param)
-    return document.text
+    search_units: int
 
 
-def search_units(documents: int) -> int:
-    return max(1, math.ceil(documents / DOCUMENTS_PER_SEARCH_UNIT))
+class Tokens(BaseModel):
+    """Tokens that the engine computed."""
+
+    input_tokens: int
+    output_tokens: int
 
 
-def meta(documents: int) -> dict[str, object]:
-    """`meta` of an answer: Cohere's clients read the version and the billed units."""
-    return {
-        "api_version": {"version": "1"},
-        "billed_units": {"search_units": search_units(documents)},
+class Meta(BaseModel):
+    """What Cohere's clients read beside the results."""
+
+    api_version: ApiVersion
+    billed_units: BilledUnits
+    tokens: Tokens
+    warnings: list[str] | None = Field(None, description="there only when there are any")
+
+
+def meta(version: str, scored: Scored, warnings: Sequence[str]) -> dict[str, object]:
+    """`meta` of an answer, ready for JSON."""
+    units = max(1, math.ceil(len(scored.scores) / DOCUMENTS_PER_SEARCH_UNIT))
+    body: dict[str, object] = {
+        "api_version": {"version": version},
+        "billed_units": {"search_units": units},
+        "tokens": {"input_tokens": scored.tokens, "output_tokens": 0},
     }
+    if warnings:
+        body["warnings"] = call.bounded(warnings)
+    return body

@@ -12,19 +12,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
-from service.errors import InvalidValue
 from service.gateway import ranking
-from service.gateway.schema import call, cohere_v1, problem
+from service.gateway.schema import call, cohere_v1, document, problem
 from service.gateway.schema.call import Common, Limits, Question
+from service.gateway.schema.document import Count, TextDocument, Texts
 from service.gateway.scoring import Scored
-
-
-class TextDocument(BaseModel):
-    """A document as an object; other fields are kept and come back with it."""
-
-    model_config = ConfigDict(extra="allow", strict=True)
-
-    text: str | None = None
 
 
 class RerankBody(BaseModel):
@@ -45,11 +37,8 @@ class RerankBody(BaseModel):
     )
 
     query: str | TextDocument = Field(description="what to look for; not empty")
-    documents: Annotated[
-        list[str | TextDocument],
-        Field(min_length=1, fail_fast=True, description="texts, or objects with `text`"),
-    ]
-    top_n: Annotated[int | None, Field(ge=1)] = Field(
+    documents: Texts = Field(description="texts, or objects with `text`")
+    top_n: Count | None = Field(
         None, description="how many results; all when left out or larger than the list"
     )
     return_documents: bool | None = Field(
@@ -58,7 +47,7 @@ class RerankBody(BaseModel):
     instruction: str | None = Field(
         None, description="the task in words, or `@name` for one from the configuration"
     )
-    max_tokens_per_doc: Annotated[int | None, Field(ge=1)] = Field(
+    max_tokens_per_doc: Count | None = Field(
         None, description="cut every document to this many tokens"
     )
     model: str | None = Field(None, description="any name is accepted; the answer names the model")
@@ -66,15 +55,45 @@ class RerankBody(BaseModel):
     rank_fields: list[str] | None = Field(
         None, description="fields of object documents that are scored (Cohere v1)"
     )
-    user: str | None = Field(None, description="not used")
-    request_id: str | None = Field(None, description="not used; send X-Request-Id")
-    priority: int | None = Field(None, description="not used")
-    max_chunks_per_doc: int | None = Field(None, description="not used (Cohere v1)")
+    user: str | None = Field(None, description="accepted, not used")
+    max_chunks_per_doc: int | None = Field(None, description="accepted, not used (Cohere v1)")
+
+
+class RerankResult(BaseModel):
+    """One document's place."""
+
+    index: int = Field(description="its index in the request")
+    relevance_score: float = Field(description="from 0 to 1: the sigmoid of the logit")
+    document: dict[str, object] | None = Field(None, description="as sent; a text as {text}")
+    truncated: Annotated[bool, Field(description="it did not fit whole")] = False
+    span: Annotated[list[int] | None, Field(description="characters of the best window")] = None
+    error: Annotated[str | None, Field(description="why it has no score; it is last then")] = None
+
+
+class Usage(BaseModel):
+    """Tokens that the engine computed, prompts included."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class RerankAnswer(BaseModel):
+    """Results, best first; equal logits keep the order of the request."""
+
+    id: str
+    model: str
+    usage: Usage
+    results: list[RerankResult]
+    meta: cohere_v1.Meta
 
 
 @dataclass(frozen=True, slots=True)
 class RerankCall:
-    """A body of this format, read."""
+    """A body of this format, read.
+
+    Attributes:
+        echo: what each result carries as its document; None for nothing.
+    """
 
     questions: tuple[Question, ...]
     common: Common
@@ -92,16 +111,13 @@ class RerankCall:
             if self.echo is not None:
                 result["document"] = self.echo[ranked.index]
             results.append(call.mark(result, ranked.score))
-        meta: dict[str, object] = cohere_v1.meta(len(scored[0].scores))
-        if warnings:
-            meta["warnings"] = call.bounded(warnings)
         return to_json(
             {
                 "id": name,
                 "model": scored[0].model,
                 "usage": call.usage(scored),
                 "results": results,
-                "meta": meta,
+                "meta": cohere_v1.meta("1", scored[0], warnings),
             }
         )
 
@@ -109,29 +125,18 @@ class RerankCall:
 def read(fields: dict[str, object], limits: Limits) -> RerankCall:
     limits.check_count(fields, "documents")
     body = problem.validated(RerankBody, fields)
-    query = body.query if isinstance(body.query, str) else body.query.text
-    if query is None:
-        raise InvalidValue("query must be a string or an object with text", param="query")
-    documents = [
-        cohere_v1.text_of(document, index, body.rank_fields)
-        for index, document in enumerate(body.documents)
-    ]
-    ignored = [name for name in ("max_chunks_per_doc",) if getattr(body, name) is not None]
-    echo = None
-    if body.return_documents is not False:
-        echo = tuple(
-            {"text": document} if isinstance(document, str) else document
-            for document in fields["documents"]  # type: ignore[attr-defined]  # validated above
-        )
+    query = call.require_text(document.text_of(body.query, "query"))
+    question = Question(query, tuple(document.texts(body.documents, body.rank_fields)))
+    ignored = ("max_chunks_per_doc",) if body.max_chunks_per_doc is not None else ()
     return RerankCall(
-        questions=(call.question(query, documents),),
+        questions=(question,),
         common=Common(
             instruction=body.instruction,
             max_tokens_per_doc=body.max_tokens_per_doc,
             model=body.model,
-            warnings=call.notes_on(body.model_extra, documents, ignored),
+            warnings=call.notes_before(body.model_extra, (question,), ignored),
         ),
         top_n=body.top_n,
         raw=body.use_activation is False,
-        echo=echo,
+        echo=None if body.return_documents is False else document.echoes(fields["documents"]),
     )
