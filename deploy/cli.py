@@ -23,6 +23,7 @@ from deploy.commands import (
     watch,
     worker,
 )
+from deploy.commands import eval as evaluation
 from deploy.config import ConfigError
 
 EXIT_USAGE = 2
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 for module in (up, serve, worker, watch, rerank, status, incidents, doctor, render, stop):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.run)
-for group in (config, replica, gpu, model, alerts):
+for group in (config, replica, gpu, model, alerts, evaluation):
     app.add_typer(group.app, name=group.NAME)
 
 

@@ -16,7 +16,7 @@ from typing_extensions import Self
 
 from deploy.evaluate.dialect import DIALECTS, BadAnswer, Dialect, Ranked, read
 
-TRIES = 4
+TRIES = 5
 """For answers that say "later" (429, 503) and for broken connections."""
 LONGEST_PAUSE_S = 10.0
 _RETRIABLE = frozenset({429, 502, 503, 504})
@@ -210,9 +210,17 @@ def _reason(answer: object, raw: bytes) -> str:
 
 
 async def describe(client: Client, target: Target) -> str:
-    """The model that the endpoint says it serves (`/v1/models`); empty when it does not say."""
+    """The model that the endpoint says it serves (`/v1/models`); empty when it does not say.
+
+    Raises:
+        EndpointError: nobody answers there at all.
+    """
     try:
         answer = await client.get(target, "/v1/models")
         return str(answer["data"][0]["id"])
-    except (EndpointError, LookupError, TypeError):
+    except EndpointError as error:
+        if error.status is None:
+            raise
+        return ""
+    except (LookupError, TypeError):
         return ""

@@ -23,10 +23,10 @@ def print_tables(
     """One row per language pair; further systems as NDCG@10 columns beside the first."""
     first, others = results[0], results[1:]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("query → documents")
+    table.add_column("language pair", no_wrap=True)
     table.add_column("queries", justify="right")
     table.add_column(f"NDCG@10 {first.system}" if others else "NDCG@10", justify="right")
-    table.add_column("95 % interval", justify="right", style="dim")
+    table.add_column("95 % interval", justify="right", style="dim", no_wrap=True)
     for title in TITLES[1:]:
         table.add_column(title, justify="right")
     for other in others:
@@ -100,7 +100,7 @@ def _cells(pair: PairResult, others: Sequence[PairResult]) -> list[str | Words]:
         name,
         str(pair.queries),
         _shaded(pair.ndcg_at_10),
-        f"{low:.3f} to {high:.3f}",
+        f"{low:.2f} to {high:.2f}",
         *(f"{getattr(pair, column):.3f}" for column in COLUMNS[1:]),
         *(_shaded(other.ndcg_at_10) for other in others),
     ]
