@@ -122,12 +122,10 @@ class Window:
             self._moved_at = at
             self._stalled_since = None
         elif self._stalled_since is None:
-            self._stalled_since = self._moved_at = max(self._moved_at, self._began_of(sample, at))
-
-    @staticmethod
-    def _began_of(sample: Progress, at: float) -> float:
-        """When the oldest work in flight came: before that there was nothing to be done."""
-        return at if sample.oldest_in_flight_s is None else at - sample.oldest_in_flight_s
+            # from the last progress, or from the arrival of the oldest work when that is later
+            age_s = sample.oldest_in_flight_s
+            arrived = self._moved_at if age_s is None else at - age_s
+            self._stalled_since = self._moved_at = max(self._moved_at, arrived)
 
     def see_canary(self, result: CanaryResult) -> None:
         if result.generation != self.generation:

@@ -157,9 +157,8 @@ class _Ends:
     def __init__(self, wake: Wake) -> None:
         self._wake = wake
         self._poller = select.epoll()
-        self._closing = (
-            os.eventfd(0) if hasattr(os, "eventfd") else os.open("/dev/null", os.O_RDONLY)
-        )
+        self._closing = os.eventfd(0)
+        self._closed = False
         self._pids: dict[int, int] = {}
         self._gone: dict[int, float] = {}
         self._lock = threading.Lock()
