@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from deploy.config import Config
-from deploy.render import proxy, systemd
+from deploy.render import prometheus, proxy, systemd
 from deploy.render.artefact import Artefact
 from deploy.render.host import Site
 
@@ -17,12 +17,14 @@ class Kind(str, Enum):
     """A set of files for one tool."""
 
     SYSTEMD = "systemd"
+    PROMETHEUS = "prometheus"
     HAPROXY = "haproxy"
     NGINX = "nginx"
 
 
 RENDERERS: Mapping[Kind, Renderer] = {
     Kind.SYSTEMD: systemd.units,
+    Kind.PROMETHEUS: prometheus.prometheus,
     Kind.HAPROXY: proxy.haproxy,
     Kind.NGINX: proxy.nginx,
 }

@@ -1,0 +1,39 @@
+"""All rules of one configuration, each expression checked against the metric tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deploy.config import Config
+from deploy.render.rules.gateway import gateway
+from deploy.render.rules.model import AlertRule, Group
+from deploy.render.rules.objectives import objectives
+from deploy.render.rules.watchdog import canary, replicas, watchdog
+from grafana.catalogue import checked
+
+
+def rule_book(config: Config) -> tuple[Group, ...]:
+    """Groups in the order in which people look: is it up, right, fast, and why not.
+
+    Raises:
+        grafana.catalogue.UnknownMetric: a rule reads what nobody exports.
+    """
+    groups = (
+        objectives(config.monitor.latency_slo_ms),
+        gateway(config.service),
+        watchdog(config.monitor),
+        replicas(config.monitor),
+        canary(config.monitor),
+    )
+    for group in groups:
+        for recording in group.recordings:
+            checked(recording.expr)
+        for alert in group.alerts:
+            checked(alert.expr)
+    return tuple(group for group in groups if group.recordings or group.alerts)
+
+
+def alert_rules(config: Config) -> Iterator[AlertRule]:
+    """Every alert rule, in order."""
+    for group in rule_book(config):
+        yield from group.alerts
