@@ -63,8 +63,12 @@ class StderrTap:
                 os.write(passing, data)
                 *whole, rest = (rest + data).split(b"\n")
                 rest = rest[-_LINE_BYTES:]
-                with self._lock:
-                    self._lines += [line[:_LINE_BYTES].decode("utf-8", "replace") for line in whole]
+                self._remember(whole)
+            self._remember([rest] if rest else [])
         finally:
             os.close(reading)
             os.close(passing)
+
+    def _remember(self, lines: list[bytes]) -> None:
+        with self._lock:
+            self._lines += [line[:_LINE_BYTES].decode("utf-8", "replace") for line in lines]

@@ -10,8 +10,8 @@ _LONGEST = 300
 
 # What vLLM puts before a line: process, level, time, source file.
 _PREFIX = re.compile(
-    r"^(\([A-Za-z_]+[^)]*pid=\d+\)\s*)?((DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+\d\d-\d\d\s+"
-    r"\d\d:\d\d:\d\d\s+(\[[^\]]*\]\s*)?)?"
+    r"^(?:\([A-Za-z_]+[^)]*pid=\d+\)\s*)?(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\s+"
+    r"\d\d-\d\d\s+\d\d:\d\d:\d\d\s+(?:\[[^\]]*\]\s*)?)?"
 )
 
 
@@ -58,7 +58,7 @@ SIGNATURES = (
     ),
     _known(r"User-specified max_model_len", "lower [engine] max_model_len", permanent=True),
     _known(
-        r"Model architectures? .*(not supported|failed to be inspected)|has no vLLM implementation",
+        r"Model architectures? .*(not supported|failed to be inspected)",
         "this version of vLLM does not know the model",
         permanent=True,
     ),
@@ -114,6 +114,8 @@ def find_cause(lines: Iterable[str], fallback: str) -> Cause:
         fallback: when no signature is known; such a failure is worth another try.
     """
     for raw in lines:
+        if _is_routine(raw):
+            continue
         line = plain(raw)
         for signature in SIGNATURES:
             if signature.pattern.search(line):
@@ -121,6 +123,12 @@ def find_cause(lines: Iterable[str], fallback: str) -> Cause:
                 advice = f" ({signature.advice})" if signature.advice else ""
                 return Cause(said + advice, signature.permanent)
     return Cause(plain(fallback)[:_LONGEST], permanent=False)
+
+
+def _is_routine(line: str) -> bool:
+    """vLLM warns of many things that do no harm; only errors and bare lines are causes."""
+    found = _PREFIX.match(line.strip())
+    return found is not None and found["level"] in {"DEBUG", "INFO", "WARNING"}
 
 
 def plain(line: str) -> str:
