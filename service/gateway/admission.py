@@ -108,6 +108,8 @@ class Admission:
             OverLimit: too much is waiting, or the key used up its minute.
             NoCapacity: what waits before it takes longer than its deadline leaves.
         """
+        if tokens == 0:
+            return Permit(self, 0)
         now = self._clock()
         if self.waiting_tokens and self.waiting_tokens + tokens > self._max:
             over = self.waiting_tokens + tokens - self._max

@@ -25,14 +25,17 @@ from service.errors import ServiceError
 from service.gateway import docs_page, envelope, health, logs, openapi, process, routes
 from service.gateway.admission import Admission
 from service.gateway.auth import BadKeysFile, Keys, is_loopback
+from service.gateway.cache import ScoreCache
+from service.gateway.directory import StateDirectory
 from service.gateway.dispatch import Dispatcher
 from service.gateway.endpoint import Endpoint
 from service.gateway.intake import Intake
 from service.gateway.process import CannotStart
-from service.gateway.replicas import Replicas, StateDirectory
+from service.gateway.replicas import Replicas
 from service.gateway.routes import ScoringRoute
 from service.gateway.schema.call import Limits
 from service.gateway.scoring import Scoring
+from service.gateway.spread import Spread
 from service.gateway.transport import Transport
 from service.metrics import GatewayMetrics, ReplicaSample
 from service.serving import exit_within_grace
@@ -119,7 +122,9 @@ def _parts(
         tokens_per_minute_by_key=settings.key_limits,
     )
     dispatcher = Dispatcher(replicas, transport, metrics, hedge=settings.hedge)
-    scoring = Scoring(replicas, dispatcher, admission, metrics, chunk_tokens=settings.chunk_tokens)
+    spread = Spread(replicas, dispatcher, admission.rate, chunk_tokens=settings.chunk_tokens)
+    cache = ScoreCache(settings.cache_bytes)
+    scoring = Scoring(replicas, spread, admission, cache, metrics)
     intake = Intake(
         max_body_bytes=settings.max_body_bytes,
         max_buffered_bytes=settings.max_buffered_bytes,
@@ -137,6 +142,7 @@ def _parts(
         instructions=settings.instructions,
     )
     metrics.watch_replicas(lambda: _samples(replicas))
+    metrics.cache_bytes.set_function(lambda: cache.size_bytes)
     metrics.in_flight.set_function(lambda: endpoint.in_flight)
     metrics.waiting_tokens.set_function(lambda: admission.waiting_tokens)
     metrics.waiting_chunks.set_function(lambda: replicas.waiting)

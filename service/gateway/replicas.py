@@ -7,24 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from service.gateway import routing
+from service.gateway.directory import Seen, StateDirectory
 from service.gateway.routing import Candidate, Choice, Failure, Health, Why
-from service.manifest import (
-    Manifest,
-    Verdict,
-    read_manifest,
-    read_verdict,
-    replicas_dir,
-    routable,
-    verdicts_dir,
-)
+from service.manifest import Manifest, routable
 
 logger = logging.getLogger(__name__)
 
@@ -57,59 +48,6 @@ class Replica:
 
 def key_of(manifest: Manifest) -> str:
     return f"{manifest.id}/{manifest.generation}/{manifest.pid}/{manifest.started_ticks}"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One replica's files, as read at one moment."""
-
-    manifest: Manifest
-    verdict: Verdict | None
-
-
-class StateDirectory:
-    """Reads manifests and verdicts; files that did not change are not read again."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._known: dict[Path, tuple[tuple[int, int, int], Manifest | Verdict | None]] = {}
-
-    def read(self) -> list[Seen]:
-        """Everything there is now, sorted by id.
-
-        Raises:
-            OSError: the directory cannot be read; one that is not there yet is empty.
-        """
-        paths: list[Path] = []
-        with contextlib.suppress(FileNotFoundError):
-            paths = sorted(
-                path
-                for path in replicas_dir(self._root).iterdir()
-                if path.suffix == ".json" and not path.name.startswith(".")
-            )
-        seen = []
-        for path in paths:
-            manifest = self._cached(path, read_manifest)
-            verdict = self._cached(verdicts_dir(self._root) / path.name, read_verdict)
-            if isinstance(manifest, Manifest):
-                seen.append(Seen(manifest, verdict if isinstance(verdict, Verdict) else None))
-        return seen
-
-    def _cached(
-        self, path: Path, read: Callable[[Path], Manifest | Verdict | None]
-    ) -> Manifest | Verdict | None:
-        try:
-            found = path.stat()
-        except OSError:
-            self._known.pop(path, None)
-            return None
-        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
-        known = self._known.get(path)
-        if known is not None and known[0] == mark:
-            return known[1]
-        value = read(path)
-        self._known[path] = (mark, value)
-        return value
 
 
 class NoReplica(Exception):
@@ -157,6 +95,7 @@ class Replicas:
         self._leaving: list[Replica] = []
         self._waiting: collections.deque[asyncio.Event] = collections.deque()
         self._fingerprint = ""
+        self._model = ""
         self.readable = True
 
     # what is there
@@ -176,6 +115,11 @@ class Replicas:
     def fingerprint(self) -> str:
         """Names the scores that are given out now; the last one known while no replica is there."""
         return self._fingerprint
+
+    @property
+    def model(self) -> str:
+        """The name of what gives the scores now; the last one known while no replica is there."""
+        return self._model
 
     def not_ready_reason(self) -> str | None:
         """None when there is a replica to route to, else why not, in a few words."""
@@ -245,13 +189,13 @@ class Replicas:
 
     def _choose_fingerprint(self) -> None:
         """Scores of unlike fingerprints are not comparable: one of them is given out at a time."""
-        counts = collections.Counter(
-            one.manifest.fingerprint for one in self._replicas.values() if one.routable
-        )
-        if (counts and self._fingerprint not in counts) or (
-            counts and counts[self._fingerprint] * 2 < sum(counts.values())
-        ):
+        routable = [one.manifest for one in self._replicas.values() if one.routable]
+        counts = collections.Counter(manifest.fingerprint for manifest in routable)
+        if routable and counts[self._fingerprint] * 2 < len(routable):
             self._fingerprint = counts.most_common(1)[0][0]
+        for manifest in routable:
+            if manifest.fingerprint == self._fingerprint:
+                self._model = manifest.model
 
     # leases
 

@@ -1,26 +1,23 @@
-"""The way of a request: admission, chunks, replicas, and the scores put back in order."""
+"""The way of a request: cache, admission, replicas, and its scores put in order."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from service.errors import EngineFailed, InvalidValue
+from service.errors import DeadlineExceeded, EngineFailed
 from service.gateway import chunking, ranking
 from service.gateway.admission import Admission
-from service.gateway.chunking import Chunk
-from service.gateway.dispatch import Dispatcher, Done, renumber
+from service.gateway.cache import Claim, Flight, ScoreCache
 from service.gateway.replicas import Replicas
+from service.gateway.spread import Fresh, Spread, together
 from service.metrics import GatewayMetrics
-from service.request import RerankRequest, Score, ScoreJob
+from service.request import RerankRequest, Score
 
-MAX_MIXED = 3
-"""Times that a request is scored anew because replicas of another model came in between."""
-
-_T = TypeVar("_T")
+MAX_ROUNDS = 10
+"""Times that a request looks again for pairs whose scoring by another request failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Scored:
         tokens: as the engines counted, prompts included; a cached score counts as when computed.
         queue_s: the longest that one of its chunks waited.
         score_s: the longest that an engine took for one of them.
-        replicas: the ids of those that scored it.
+        replicas: the ids of those that scored it; empty when all was cached.
         model: the name of what scored it.
     """
 
@@ -43,24 +40,52 @@ class Scored:
     model: str
 
 
+@dataclass(slots=True)
+class _Work:
+    """A request under way: which pair each document is, and what is known of the pairs.
+
+    Attributes:
+        fingerprint: of the model under which the pairs are named.
+        sources: fingerprints of the models that gave the known scores.
+    """
+
+    request: RerankRequest
+    fingerprint: str
+    keys: list[bytes]
+    claim: Claim
+    known: dict[bytes, Score] = field(default_factory=dict)
+    fresh: list[Fresh] = field(default_factory=list)
+    sources: set[str] = field(default_factory=set)
+
+    def places(self) -> list[int]:
+        """The first document of each pair that is ours to score."""
+        own = set(self.claim.own)
+        places = []
+        for place, key in enumerate(self.keys):
+            if key in own:
+                own.discard(key)
+                places.append(place)
+        return places
+
+
 class Scoring:
     """Scores whole requests."""
 
     def __init__(
         self,
         replicas: Replicas,
-        dispatcher: Dispatcher,
+        spread: Spread,
         admission: Admission,
+        cache: ScoreCache,
         metrics: GatewayMetrics,
         *,
-        chunk_tokens: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._replicas = replicas
-        self._dispatcher = dispatcher
+        self._spread = spread
         self._admission = admission
+        self._cache = cache
         self._metrics = metrics
-        self._chunk_tokens = chunk_tokens
         self._clock = clock
 
     async def score_all(self, requests: Sequence[RerankRequest], *, key: str = "") -> list[Scored]:
@@ -72,23 +97,26 @@ class Scoring:
         Raises:
             ServiceError: as in `Admission.admit` and `Dispatcher.score`.
         """
-        pair_costs = [chunking.costs(one.query, one.documents) for one in requests]
-        permit = self._admission.admit(
-            sum(map(sum, pair_costs)), deadline=requests[0].deadline, key=key
-        )
+        works = [self._begin(request) for request in requests]
         try:
-            if len(requests) == 1:
-                return [await self._score(requests[0], pair_costs[0])]
-            return await together(
-                [self._score(*one) for one in zip(requests, pair_costs, strict=True)]
+            permit = self._admission.admit(
+                sum(map(_cost, works)), deadline=requests[0].deadline, key=key
             )
+            try:
+                if len(works) == 1:
+                    return [await self._finish(works[0])]
+                return await together([self._finish(work) for work in works])
+            finally:
+                permit.close()
         finally:
-            permit.close()
+            for work in works:
+                # what is not scored by now will not be: let others who wait for it go on
+                self._cache.settle(work.claim, {})
 
     def count(self, scored: Sequence[Scored]) -> None:
         """Put an answered call into the metrics."""
+        metrics = self._metrics
         for one in scored:
-            metrics = self._metrics
             metrics.documents.inc(len(one.scores))
             metrics.request_documents.observe(len(one.scores))
             metrics.tokens.inc(one.tokens)
@@ -98,75 +126,87 @@ class Scoring:
                 ranking.sigmoid(score.logit) for score in one.scores if score.error is None
             )
 
-    async def _score(self, request: RerankRequest, pair_costs: Sequence[int]) -> Scored:
-        return self._put_together(request, await self._fresh(request, pair_costs))
-
-    async def _fresh(
-        self, request: RerankRequest, pair_costs: Sequence[int]
-    ) -> list[tuple[Chunk, Done]]:
-        chunks = chunking.cut(
-            pair_costs,
-            chunk_tokens=self._chunk_tokens,
-            replicas=max(1, len(self._replicas.routable())),
+    def _begin(self, request: RerankRequest) -> _Work:
+        fingerprint = self._replicas.fingerprint
+        scope = (
+            fingerprint,
+            "" if request.instruction is None else f"={request.instruction}",
+            str(request.max_tokens_per_doc),
         )
-        for _ in range(MAX_MIXED):
-            done = await self._all(request, chunks)
-            if len({one.fingerprint for _, one in done}) == 1:
-                return done
-            # replicas were exchanged under way: logits of two models do not rank together
-        raise EngineFailed("the model kept changing while this request was scored")
+        keys = self._cache.keys(scope, request.query, request.documents)
+        claim = self._cache.claim(keys)
+        self._metrics.cache_hits.inc(len(claim.known))
+        self._metrics.cache_misses.inc(len(claim.own))
+        self._metrics.cache_shared.inc(sum(map(len, claim.shared.values())))
+        return _Work(request, fingerprint, keys, claim)
 
-    async def _all(
-        self, request: RerankRequest, chunks: Sequence[Chunk]
-    ) -> list[tuple[Chunk, Done]]:
-        if len(chunks) == 1:
-            return [(chunks[0], await self._one(request, chunks[0], 0))]
-        done = await together(
-            [self._one(request, chunk, number) for number, chunk in enumerate(chunks)]
-        )
-        return list(zip(chunks, done, strict=True))
+    async def _finish(self, work: _Work) -> Scored:
+        """Score what is ours, wait for what is others', and look again for what failed there."""
+        for _ in range(MAX_ROUNDS):
+            if work.claim.known:
+                work.known.update(work.claim.known)
+                work.sources.add(work.fingerprint)
+            await self._score_own(work)
+            await self._await_shared(work)
+            if len(work.sources) > 1:
+                # another model took over: what the cache gave is not comparable with it
+                again = self._begin(work.request)
+                work.fingerprint, work.keys, work.claim = again.fingerprint, again.keys, again.claim
+                work.known, work.fresh, work.sources = {}, [], set()
+                continue
+            missing = [key for key in work.keys if key not in work.known]
+            if not missing:
+                return self._put_together(work)
+            work.claim = self._cache.claim(missing)
+        raise EngineFailed("equal requests kept failing")
 
-    async def _one(self, request: RerankRequest, chunk: Chunk, number: int) -> Done:
-        documents = request.documents
-        job = ScoreJob(
-            id=f"{request.id}.{number}",
-            query=request.query,
-            documents=tuple(documents[index] for index in chunk.indexes),
-            timeout_s=request.deadline - self._clock(),
-            instruction=request.instruction,
-            max_tokens_per_doc=request.max_tokens_per_doc,
-        )
+    async def _score_own(self, work: _Work) -> None:
+        if not work.claim.own:
+            return
+        scores: Mapping[bytes, Score] = {}
+        fingerprint = ""
         try:
-            done = await self._dispatcher.score(job, tokens=chunk.tokens, deadline=request.deadline)
-        except InvalidValue as error:
-            raise renumber(error, chunk.indexes) from error
-        saturated = self._replicas.waiting > 0
-        self._admission.rate.done(chunk.tokens, saturated=saturated, now=self._clock())
-        return done
+            places = work.places()
+            fresh = await self._spread.score(work.request, places)
+            scores = {
+                work.keys[place]: score for place, score in zip(places, fresh.scores, strict=True)
+            }
+            fingerprint = fresh.fingerprint
+            work.known.update(scores)
+            work.fresh.append(fresh)
+            work.sources.add(fingerprint)
+        finally:
+            keep = fingerprint == work.fingerprint
+            self._cache.settle(work.claim, scores, fingerprint, keep=keep)
 
-    @staticmethod
-    def _put_together(request: RerankRequest, done: Sequence[tuple[Chunk, Done]]) -> Scored:
-        scores: list[Score | None] = [None] * len(request.documents)
-        for chunk, one in done:
-            for index, score in zip(chunk.indexes, one.scores, strict=True):
-                scores[index] = score
-        whole = tuple(score for score in scores if score is not None)
-        assert len(whole) == len(scores)
+    async def _await_shared(self, work: _Work) -> None:
+        for flight, keys in work.claim.shared.items():
+            await self._await(flight, work.request.deadline)
+            landed = {key: flight.scores[key] for key in keys if key in flight.scores}
+            if landed:
+                work.known.update(landed)
+                work.sources.add(flight.fingerprint)
+
+    async def _await(self, flight: Flight, deadline: float) -> None:
+        timeout = max(0.0, deadline - self._clock())
+        try:
+            await asyncio.wait_for(flight.wait(), timeout)
+        except asyncio.TimeoutError:
+            raise DeadlineExceeded("not scored in time", retry_after_s=1) from None
+
+    def _put_together(self, work: _Work) -> Scored:
+        scores = tuple(work.known[key] for key in work.keys)
         return Scored(
-            scores=whole,
-            tokens=sum(score.tokens for score in whole),
-            queue_s=max(one.queue_s for _, one in done),
-            score_s=max(one.score_s for _, one in done),
-            replicas=tuple(sorted({one.replica for _, one in done})),
-            model=done[0][1].model,
+            scores=scores,
+            tokens=sum(score.tokens for score in scores),
+            queue_s=max((one.queue_s for one in work.fresh), default=0.0),
+            score_s=max((one.score_s for one in work.fresh), default=0.0),
+            replicas=tuple(sorted({name for one in work.fresh for name in one.replicas})),
+            model=work.fresh[0].model if work.fresh else self._replicas.model,
         )
 
 
-async def together(works: Sequence[Coroutine[object, object, _T]]) -> list[_T]:
-    """All results, in order; the first failure ends the other works, and so does cancelling."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+def _cost(work: _Work) -> int:
+    """Estimated tokens of the pairs that have to be scored for it."""
+    request = work.request
+    return sum(chunking.costs(request.query, [request.documents[place] for place in work.places()]))
