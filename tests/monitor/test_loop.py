@@ -1,0 +1,282 @@
+"""The loop over fakes: what an observer sees, from the first start to the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.journal import JournalError
+from monitor.loop import CommandAsked
+from monitor.model import CanaryOutcome, WorkerState
+from monitor.ports import ActuatorError
+from monitor.replica import Command, CommandKind, Phase
+from tests.monitor.fakes import Machine
+
+
+@pytest.fixture
+def machine(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(Machine(tmp_path, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.journal.close()
+
+
+@pytest.fixture
+def serving(machine):
+    one = machine()
+    one.run(2)
+    assert one.view().replica.routable
+    return one
+
+
+def test_a_replica_is_routable_only_after_its_canary(machine):
+    one = machine()
+    one.loop.tick()
+    assert one.host.verdicts["replica-0"] == (1, False, "starting")
+
+    one.run(2)
+
+    assert one.host.verdicts["replica-0"] == (1, True, "healthy")
+
+
+def test_a_death_is_repaired_in_the_same_round(serving):
+    serving.host.die(serving.worker(), 137)
+
+    serving.loop.tick()
+
+    assert serving.generation == 2
+    assert serving.host.verdicts["replica-0"] == (2, False, "starting")
+    serving.run(2)
+    assert serving.sink.order == [("ReplicaDead", "firing"), ("ReplicaDead", "resolved")]
+
+
+def test_the_next_generation_waits_until_the_old_group_is_gone(serving):
+    worker = serving.worker()
+    worker.leftovers = 2
+    serving.host.die(worker, 137)
+    serving.run(3)
+    assert serving.generation == 1
+
+    worker.leftovers = 0
+    serving.run(1)
+
+    assert serving.generation == 2
+
+
+def test_a_hang_needs_a_standstill_and_a_failed_canary(serving):
+    worker = serving.worker()
+    worker.progress = replace(worker.progress, in_flight=4, oldest_in_flight_s=0.0)
+    worker.canary = CanaryOutcome.TIMED_OUT
+
+    serving.run(6)
+
+    assert serving.generation == 2
+    assert next(name for name, _ in serving.sink.order) == "ReplicaHung"
+
+
+def test_progress_keeps_a_saturated_replica_alive_however_late_its_canaries(serving):
+    worker = serving.worker()
+    worker.canary = CanaryOutcome.TIMED_OUT
+    for completed in range(240):
+        worker.progress = replace(
+            worker.progress, in_flight=500, oldest_in_flight_s=60.0, completed=completed
+        )
+        serving.run(1.0)
+
+    assert serving.generation == 1
+    assert serving.sink.order == []
+    assert serving.view().replica.routable
+
+
+def test_a_scrape_or_probe_that_fails_once_is_nothing(serving):
+    worker = serving.worker()
+    worker.answering = False
+    serving.run(1)
+    worker.answering = True
+    serving.run(5)
+
+    assert serving.generation == 1
+
+
+def test_wrong_scores_close_at_once_and_are_confirmed_before_the_kill(serving):
+    serving.worker().canary = CanaryOutcome.WRONG
+    serving.clock.pass_time(15)
+    serving.loop.tick()  # asks
+    serving.loop.tick()  # hears
+    assert serving.host.verdicts["replica-0"] == (1, False, "canary_unconfirmed")
+    assert "kill" not in serving.host.calls
+
+    serving.run(2)
+
+    assert "kill" in serving.host.calls
+    assert serving.sink.order[0] == ("ReplicaWrong", "firing")
+
+
+def test_one_incident_covers_all_restarts_until_the_replica_serves_again(serving):
+    serving.host.instantly_ready = False
+    for _ in range(3):
+        serving.host.die(serving.worker(), 137)
+        serving.run(8)
+    assert serving.generation == 4
+    assert serving.sink.order == [("ReplicaDead", "firing")]
+
+    worker = serving.worker()
+    worker.manifest = replace(worker.manifest, state=WorkerState.READY)
+    serving.run(2)
+
+    assert serving.sink.order == [("ReplicaDead", "firing"), ("ReplicaDead", "resolved")]
+
+
+def test_a_command_that_cannot_be_run_is_given_up_and_paged(machine):
+    one = machine()
+    one.host.start_error = ActuatorError("no such file", permanent=True)
+    one.run(2)
+
+    assert one.view().replica.phase is Phase.FAILED
+    assert ("ReplicaCrashLoop", "firing") in one.sink.order
+    assert one.generation == 1
+
+
+def test_after_failures_starts_come_one_at_a_time(machine):
+    one = machine(replicas=3)
+    one.run(2)
+    one.host.instantly_ready = False
+    for _ in range(2):
+        for replica in ("replica-0", "replica-1", "replica-2"):
+            if replica in one.host.current:
+                one.host.die(one.worker(replica), 1)
+        one.loop.tick()
+    one.clock.pass_time(5)
+    one.run(2)
+
+    starting = [v for v in one.snapshot.replicas if v.replica.phase is Phase.STARTING]
+    assert len(starting) == 1
+
+
+def test_a_successor_adopts_and_opens_nothing(machine):
+    one = machine()
+    one.run(2)
+    calls = len(one.host.calls)
+
+    two = machine(host=one.host, clock=one.clock)
+    two.run(5)
+
+    assert two.generation == 1
+    assert two.view().replica.routable
+    assert two.host.calls[calls:] == []
+    assert two.sink.order == []
+
+
+def test_a_successor_keeps_generation_budget_and_open_incident(machine):
+    one = machine()
+    one.run(2)
+    for _ in range(3):
+        one.host.die(one.worker(), 137)
+        one.run(5)
+    one.host.instantly_ready = False
+    one.host.die(one.worker(), 137)
+    one.loop.tick()
+
+    two = machine(host=one.host, clock=one.clock)
+    two.loop.tick()
+    view = two.view().replica
+
+    assert len(view.past) == len(one.view().replica.past)
+    assert view.generation >= one.generation
+    assert [incident.name for incident in two.snapshot.incidents] == ["ReplicaDead"]
+
+
+def test_a_worker_from_before_a_reboot_is_no_incident(machine):
+    one = machine()
+    one.run(2)
+    generation = one.generation
+    identity = one.worker().identity
+    saved = one.journal.replicas()["replica-0"]
+    saved["identity"] = [identity.pid, identity.started_ticks, "an earlier boot"]
+    one.journal.save_replica("replica-0", saved)
+    one.host.workers.clear()
+    one.host.current.clear()
+
+    two = machine(host=one.host, clock=one.clock)
+    two.run(2)
+
+    assert two.sink.order == []
+    assert two.generation == generation + 1
+
+
+def test_time_in_which_the_watchdog_itself_did_not_run_is_held_against_nobody(serving):
+    worker = serving.worker()
+    worker.progress = replace(worker.progress, in_flight=4)
+    serving.run(1)
+    serving.clock.pass_time(600)
+    serving.loop.tick()
+    serving.loop.tick()
+
+    assert serving.generation == 1
+
+
+def test_a_clock_that_is_set_changes_nothing_but_the_alignment_of_probes(serving):
+    for jump in (3600, -7200):
+        serving.clock.wall += jump
+        serving.run(3)
+
+    assert serving.generation == 1
+    assert serving.sink.order == []
+    assert serving.host.realigned == 2
+
+
+def test_a_sink_that_fails_is_asked_again_and_holds_up_nothing(serving):
+    serving.sink.refusals = 3
+    serving.host.die(serving.worker(), 137)
+    serving.run(4)
+
+    assert serving.generation == 2
+    assert serving.sink.order == [("ReplicaDead", "firing"), ("ReplicaDead", "resolved")]
+
+
+def test_a_full_disk_holds_up_no_restart(serving, monkeypatch):
+    def refuse(*_):
+        raise JournalError("cannot write the journal: database or disk is full")
+
+    for method in ("record", "save_replica", "save_incident", "mark_told"):
+        monkeypatch.setattr(serving.journal, method, refuse)
+    serving.host.die(serving.worker(), 137)
+    serving.run(3)
+
+    assert serving.generation == 2
+    assert serving.sink.order == [("ReplicaDead", "firing"), ("ReplicaDead", "resolved")]
+    assert serving.snapshot.counters.journal_errors > 0
+
+
+def test_an_operators_drain_is_obeyed_and_no_incident(serving):
+    serving.inbox.post(CommandAsked("replica-0", Command(CommandKind.DRAIN)))
+    serving.run(2)
+
+    assert serving.view().replica.phase is Phase.DRAINED
+    assert serving.sink.order == []
+    assert serving.journal.replicas()["replica-0"]["phase"] == "drained"
+
+
+def test_the_end_drains_everything_and_kills_who_is_deaf(machine):
+    one = machine(replicas=2)
+    one.run(2)
+    one.worker("replica-1").deaf = True
+    waits = []
+
+    def forced():
+        waits.append(1)
+        one.clock.pass_time(5)
+        return False
+
+    one.loop.stop_replicas(forced)
+
+    assert [worker.alive for worker in one.host.workers.values()] == [False, False]
+    assert one.host.verdicts == {}
+    assert one.sink.order == []
+    assert len(waits) > 5  # the deaf one had its whole drain timeout
