@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from deploy.config import Config
-from deploy.render import prometheus, proxy, systemd
+from deploy.render import alertmanager, prometheus, proxy, systemd
 from deploy.render.artefact import Artefact
 from deploy.render.host import Site
 
@@ -18,6 +18,7 @@ class Kind(str, Enum):
 
     SYSTEMD = "systemd"
     PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"
     HAPROXY = "haproxy"
     NGINX = "nginx"
 
@@ -25,6 +26,7 @@ class Kind(str, Enum):
 RENDERERS: Mapping[Kind, Renderer] = {
     Kind.SYSTEMD: systemd.units,
     Kind.PROMETHEUS: prometheus.prometheus,
+    Kind.ALERTMANAGER: alertmanager.alertmanager,
     Kind.HAPROXY: proxy.haproxy,
     Kind.NGINX: proxy.nginx,
 }

@@ -32,6 +32,7 @@ class AlertRule:
         action: what to do first, a sentence or two.
         same_as: the watchdog's own alert for the same cause, when there is one; it has a runbook,
             and Alertmanager keeps this rule quiet while that one fires.
+        about: labels beside `host` that both alerts have: what they are about.
     """
 
     name: str
@@ -41,6 +42,7 @@ class AlertRule:
     action: str
     hold: str = "0s"
     same_as: str = ""
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

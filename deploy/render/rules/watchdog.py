@@ -76,6 +76,7 @@ def replicas(monitor: MonitorSettings) -> Group:
             action="`rankguard incidents` tells what was tried; the evidence is below incidents/ in"
             " the state directory.",
             same_as="ReplicaDead",
+            about=("replica",),
         ),
         AlertRule(
             name="RankguardReplicasMissing",
@@ -96,6 +97,7 @@ def replicas(monitor: MonitorSettings) -> Group:
             f" {{{{ $value | humanize }}}} times in {window}; its budget is spent",
             action="Restarting does not help: the last lines of its log name the cause.",
             same_as="ReplicaCrashLoop",
+            about=("replica",),
         ),
     ]
     return Group("rankguard-replicas", alerts=tuple(alerts))
@@ -122,6 +124,7 @@ def canary(monitor: MonitorSettings) -> Group:
                 action="Do not trust its scores. The watchdog takes it out of traffic and restarts"
                 " it; if it comes back wrong, suspect the card (ECC) or the model files.",
                 same_as="ReplicaWrong",
+                about=("replica",),
             ),
             AlertRule(
                 name="RankguardCanaryMissing",
