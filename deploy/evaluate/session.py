@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.evaluate import candidates, measure, provenance, shipped
+from deploy.evaluate import candidates, measure, provenance
 from deploy.evaluate.bm25 import Bm25System
 from deploy.evaluate.dataset import DataError, Dataset, Pair, Topic, pairs_of
 from deploy.evaluate.endpoint import Client, Target, describe
@@ -70,17 +70,6 @@ def evaluate(
         EndpointError: an endpoint failed for good.
     """
     return asyncio.run(_evaluate(plan, begin, done))
-
-
-def load_dataset(name: str) -> Dataset:
-    """The shipped set by its name.
-
-    Raises:
-        DataError: there is none of that name.
-    """
-    if name == "udhr":
-        return shipped.load()
-    raise DataError(f"{name} is no data set")
 
 
 async def _evaluate(

@@ -14,15 +14,23 @@ FILE = "udhr.json.gz"
 
 
 def load() -> Dataset:
-    """The shipped data set; needs no network and no cache."""
+    """The shipped data set: our questions in ten languages; needs no network and no cache."""
+    return udhr.assemble(_articles(), udhr.questions())
+
+
+def load_sentences() -> Dataset:
+    """The same articles, asked for by their first sentence in another of the 39 languages."""
+    return udhr.sentences(_articles())
+
+
+def _articles() -> list[Text]:
     raw = resources.files("deploy.evaluate.data").joinpath(FILE).read_bytes()
     articles: dict[str, list[str]] = json.loads(gzip.decompress(raw))
-    texts = (
+    return [
         Text(f"{lang}-{number:02}", text, lang)
         for lang, found in articles.items()
         for number, text in enumerate(found, start=1)
-    )
-    return udhr.assemble(texts, udhr.questions())
+    ]
 
 
 def pack(articles: list[Text]) -> bytes:

