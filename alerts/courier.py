@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from alerts import gate as gates
 from alerts import retry
-from alerts.message import Verdict
-from alerts.outbox import Outbox, State
+from alerts.gate import Circuit, Gate, GateLimits
+from alerts.held import digest
+from alerts.message import Kind, Outcome, Verdict
+from alerts.model import Alert, Status
+from alerts.outbox import Entry, Outbox, State
 from alerts.retry import Next, RetryLimits
 from alerts.sender import Sender
 
@@ -16,10 +20,33 @@ LOG = logging.getLogger("rankguard.alerts")
 
 CLOSED_AS = {Next.DONE: State.SENT, Next.FAILED: State.FAILED, Next.EXPIRED: State.EXPIRED}
 
+AT_ONCE = 500
+"""Messages looked at when many are rolled up or handed to the fallback."""
+
+WORTH_A_DIGEST = 3
+"""Fewer late messages than this are sent as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CourierRules:
+    """How one receiver is served.
+
+    Attributes:
+        fallback: the receiver that stands in; empty when none does.
+        fallback_after_s: how long the receiver may fail before that.
+        digest_after_s: messages that are later than this come as one; 0: never.
+    """
+
+    retry: RetryLimits = field(default_factory=RetryLimits)
+    gate: GateLimits = field(default_factory=GateLimits)
+    fallback: str = ""
+    fallback_after_s: float = 60.0
+    digest_after_s: float = 0.0
+
 
 @dataclass(slots=True)
 class Tally:
-    """What a courier did since it was made."""
+    """What a courier did since it was made. Written by its thread only."""
 
     sent: int = 0
     tries_failed: int = 0
@@ -36,51 +63,140 @@ class Courier:
         sender: Sender,
         outbox: Outbox,
         *,
-        limits: RetryLimits,
+        rules: CourierRules,
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
         self.name = name
         self.tally = Tally()
+        self.gate = Gate()
         self._sender = sender
         self._outbox = outbox
-        self._limits = limits
+        self._rules = rules
         self._clock = clock
         self._jitter = jitter
 
+    @property
+    def works(self) -> bool:
+        """Something was delivered, and nothing has failed since."""
+        return self.tally.sent > 0 and self.gate.failing_since is None
+
+    def circuit(self) -> Circuit:
+        return self.gate.circuit(self._clock(), self._rules.gate)
+
     def step(self) -> bool:
-        """Try the next message that is due. False when there was none."""
-        limits = self._limits
+        """Try the next message that is due. False when none was tried."""
+        now = self._clock()
+        if gates.ready_at(self.gate, now, self._rules.gate) > now:
+            return False
+        if self.gate.failed == 0:
+            self._roll_up(now)
+        limits = self._rules.retry
         horizon_s = max(limits.cap_s, limits.retry_after_cap_s) + 1
-        entry = self._outbox.due(self.name, self._clock(), horizon_s)
+        entry = self._outbox.due(self.name, now, horizon_s)
         if entry is None:
             return False
-        outcome = self._sender.send(entry.message)
+        self.gate = gates.take(self.gate, now, self._rules.gate)
+        self._settle(entry, self._send(entry))
+        return True
+
+    def wait_s(self, at_most_s: float) -> float:
+        """Seconds until the next try may be made."""
+        at = self._outbox.next_due_at(self.name)
+        if at is None:
+            return at_most_s
         now = self._clock()
+        at = max(at, gates.ready_at(self.gate, now, self._rules.gate))
+        return min(at_most_s, max(0.0, at - now))
+
+    def close(self) -> None:
+        self._sender.close()
+
+    def _send(self, entry: Entry) -> Outcome:
+        try:
+            return self._sender.send(entry.message)
+        except Exception as error:
+            # a fault of ours in one message must not hold up the others
+            LOG.exception("alerts: %s cannot send %s", self.name, entry.message.key)
+            return Outcome(Verdict.REFUSED, f"fault in the sender: {type(error).__name__}")
+
+    def _settle(self, entry: Entry, outcome: Outcome) -> None:
+        now = self._clock()
+        was_failing = self.gate.failed > 0
+        self.gate = gates.after(self.gate, outcome, now, self._rules.gate)
         decision = retry.decide(
             outcome,
             attempts=entry.attempts + 1,
             created_at=entry.message.created_at,
             now=now,
             jitter=self._jitter(),
-            limits=limits,
+            limits=self._rules.retry,
         )
-        if outcome.verdict is Verdict.DELIVERED:
-            self.tally.sent += 1
-            self.tally.last_sent_at = now
-        else:
-            self.tally.tries_failed += 1
-            self.tally.last_error = outcome.detail
-            LOG.warning("alert to %s: %s: %s", self.name, decision.reason, outcome.detail)
         if decision.next is Next.AGAIN:
-            self._outbox.postpone(entry.seq, decision.at, outcome.detail)
+            self._outbox.postpone(entry, decision.at, outcome.detail)
         else:
-            self._outbox.finish(entry.seq, CLOSED_AS[decision.next], outcome.detail, now)
-        return True
+            self._outbox.finish(entry, CLOSED_AS[decision.next], outcome.detail, now)
+        if outcome.verdict is Verdict.DELIVERED:
+            self._delivered(entry, now, was_failing=was_failing)
+        else:
+            self._failed(entry, outcome, decision.next, now)
+            LOG.warning("alert to %s: %s: %s", self.name, decision.reason, outcome.detail)
 
-    def wait_s(self, at_most_s: float) -> float:
-        """Seconds until the next try is due."""
-        at = self._outbox.next_due_at(self.name)
-        if at is None:
-            return at_most_s
-        return min(at_most_s, max(0.0, at - self._clock()))
+    def _delivered(self, entry: Entry, now: float, *, was_failing: bool) -> None:
+        self.tally.sent += 1
+        self.tally.last_sent_at = now
+        if was_failing:
+            LOG.info("alert to %s: it works again", self.name)
+            self._outbox.hasten(self.name, now)
+        fallback = self._rules.fallback
+        ended = entry.message.status is Status.RESOLVED and not entry.origin
+        if fallback and ended and self._outbox.stood_in(entry, fallback):
+            # who was told that it fires is told that it ended
+            self._outbox.stand_in(entry, fallback, self._note(), now)
+
+    def _failed(self, entry: Entry, outcome: Outcome, then: Next, now: float) -> None:
+        self.tally.tries_failed += 1
+        self.tally.last_error = outcome.detail
+        fallback = self._rules.fallback
+        if not fallback:
+            return
+        if then in {Next.FAILED, Next.EXPIRED} and not entry.origin:
+            self._outbox.stand_in(entry, fallback, self._note(), now)
+        since = self.gate.failing_since
+        if since is not None and now - since >= self._rules.fallback_after_s:
+            before = now - self._rules.fallback_after_s
+            for waiting in self._outbox.stale(self.name, before, AT_ONCE):
+                if not waiting.origin:
+                    self._outbox.stand_in(waiting, fallback, self._note(), now)
+
+    def _note(self) -> str:
+        return f"stands_in:{self.name}"
+
+    def _roll_up(self, now: float) -> None:
+        """After an outage: what is late and over comes as one, what still fires by itself."""
+        after_s = self._rules.digest_after_s
+        if after_s <= 0:
+            return
+        late = self._outbox.stale(self.name, now - after_s, AT_ONCE)
+        if len(late) < WORTH_A_DIGEST:
+            return
+        newest = {entry.message.group: entry.seq for entry in late}
+        rolled = [
+            entry
+            for entry in late
+            if entry.message.kind is Kind.DIGEST
+            or entry.message.status is Status.RESOLVED
+            or newest[entry.message.group] != entry.seq
+        ]
+        if len(rolled) < WORTH_A_DIGEST:
+            return
+        alerts: dict[tuple[str, int], Alert] = {}
+        left_out = 0
+        for entry in rolled:
+            left_out += entry.message.left_out
+            for alert in entry.message.alerts:
+                alerts[alert.fingerprint, alert.incident] = alert
+        message = digest(
+            self.name, list(alerts.values()), now, reason="late_after_outage", left_out=left_out
+        )
+        self._outbox.roll_up(rolled, replace(message, note="late"), now)

@@ -34,7 +34,7 @@ class Message:
         created_at: Unix seconds.
         group_labels: the labels that all alerts of the group share by construction.
         left_out: alerts that did not fit into the message.
-        note: a sentence about the message itself, such as that it comes late.
+        note: about the message itself: `late`, `stands_in:<receiver>`, `test`, or a sentence.
     """
 
     key: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from typing import Any
@@ -15,6 +15,19 @@ class Severity(str, Enum):
     CRITICAL = "critical"
     WARNING = "warning"
     INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst: sorts the worst first."""
+        return _RANK[self]
+
+
+_RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
+
+
+def worst(severities: Iterable[Severity]) -> Severity:
+    """The worst of them; info when there are none."""
+    return min(severities, key=lambda severity: severity.rank, default=Severity.INFO)
 
 
 class Status(str, Enum):

@@ -1,53 +1,27 @@
-"""The alert tables in SQLite: transitions taken in, messages to send, what became of them.
-
-Every method is one transaction. Several processes may use the same file: the watchdog sends, the
-commands read, silence and acknowledge.
-"""
+"""Transitions taken in, messages to send, what became of them. Each method is one transaction."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 
+from alerts.database import Database
 from alerts.message import Message
-from alerts.model import Alert, Severity
+from alerts.model import Alert
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS alert_event(
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  id TEXT NOT NULL UNIQUE,
-  body TEXT NOT NULL,
-  accepted_at REAL NOT NULL,
-  planned INTEGER NOT NULL DEFAULT 0,
-  decision TEXT NOT NULL DEFAULT '');
-CREATE INDEX IF NOT EXISTS alert_event_planned ON alert_event(planned, seq);
-CREATE TABLE IF NOT EXISTS alert_message(
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  key TEXT NOT NULL UNIQUE,
-  receiver TEXT NOT NULL,
-  conversation TEXT NOT NULL,
-  rank INTEGER NOT NULL,
-  body TEXT NOT NULL,
-  created_at REAL NOT NULL,
-  state TEXT NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0,
-  next_at REAL NOT NULL,
-  done_at REAL,
-  detail TEXT NOT NULL DEFAULT '');
-CREATE INDEX IF NOT EXISTS alert_message_head
-  ON alert_message(receiver, state, conversation, seq);
-CREATE TABLE IF NOT EXISTS alert_state(
-  kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY(kind, key));
-"""
+KEEP_S = 7 * 86400.0
+"""How long messages and transitions that are done with stay, for people to look at."""
 
-RANK = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.INFO: 2}
-"""What is sent first when several messages are due."""
+KEEP_ROWS = 20_000
+"""And how many of them at most."""
+
+MAX_PENDING = 10_000
+"""Messages that may wait for one receiver; the oldest beyond that expire, and are counted."""
+
+_COLUMNS = "seq, body, state, attempts, next_at, detail, done_at, origin"
 
 
 class State(str, Enum):
@@ -62,7 +36,11 @@ class State(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message in the outbox."""
+    """A message in the outbox.
+
+    Attributes:
+        origin: the receiver that this one stands in for; empty when it is its own.
+    """
 
     seq: int
     message: Message
@@ -71,14 +49,7 @@ class Entry:
     next_at: float
     detail: str
     done_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A transition taken in and not planned yet."""
-
-    seq: int
-    alert: Alert
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,67 +62,34 @@ class Backlog:
 
 
 class Outbox:
-    """One connection, used by several threads one at a time."""
+    """The tables of transitions, messages and the planner's state."""
 
-    def __init__(self, database: Path | str) -> None:
-        """Open the file, make the tables.
-
-        Raises:
-            sqlite3.Error: it cannot be opened or written.
-        """
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(
-            database, timeout=5.0, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            # a transition that was accepted must outlive a power cut, not only a killed process
-            self._connection.execute("PRAGMA synchronous=FULL")
-            self._connection.execute("PRAGMA busy_timeout=5000")
-            self._connection.executescript(SCHEMA)
-        except sqlite3.Error:
-            self._connection.close()
-            raise
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     # transitions
 
-    def record(self, alerts: Sequence[Alert], now: float) -> int:
-        """Keep the transitions that are not known yet, and count them; on disk when it returns."""
-        with self._transaction() as connection:
-            before = connection.total_changes
-            connection.executemany(
-                "INSERT OR IGNORE INTO alert_event(id, body, accepted_at) VALUES (?, ?, ?)",
-                [(alert.id, _dump(alert.to_json()), now) for alert in alerts],
+    def record(self, alerts: Sequence[Alert], now: float) -> None:
+        """Keep the transitions whose ids are not known yet; on disk when it returns."""
+        rows = [(alert.id, _dump(alert.to_json()), now) for alert in alerts]
+        self._database.write(
+            lambda connection: connection.executemany(
+                "INSERT OR IGNORE INTO alert_event(id, body, accepted_at) VALUES (?, ?, ?)", rows
             )
-            return connection.total_changes - before
+        )
 
-    def unplanned(self, limit: int) -> list[Event]:
+    def unplanned(self, limit: int) -> list[Alert]:
         """The oldest transitions that no decision was taken on."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT seq, body FROM alert_event WHERE planned = 0 ORDER BY seq LIMIT ?", (limit,)
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT body FROM alert_event WHERE planned = 0 ORDER BY seq LIMIT ?", (limit,)
             ).fetchall()
-        return [Event(seq, Alert.from_json(json.loads(body))) for seq, body in rows]
+        )
+        return [Alert.from_json(json.loads(body)) for (body,) in rows]
 
     def plan(
         self,
-        decisions: Mapping[int, str],
+        decisions: Mapping[str, str],
         messages: Sequence[Message],
         state: Mapping[tuple[str, str], str | None],
         now: float,
@@ -159,32 +97,35 @@ class Outbox:
         """Record at once what was decided, what is to be sent, and what the planner knows now.
 
         Args:
-            decisions: transition's sequence number -> reason.
+            decisions: transition's id -> reason.
             state: (kind, key) -> JSON, or None to forget it.
         """
-        with self._transaction() as connection:
-            connection.executemany(
-                "UPDATE alert_event SET planned = 1, decision = ? WHERE seq = ?",
-                [(reason, seq) for seq, reason in decisions.items()],
-            )
-            connection.executemany(
-                "INSERT OR IGNORE INTO alert_message"
-                "(key, receiver, conversation, rank, body, created_at, state, next_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, 'pending', ?)",
-                [_row(message, now) for message in messages],
-            )
-            for (kind, key), body in state.items():
-                if body is None:
-                    connection.execute(
-                        "DELETE FROM alert_state WHERE kind = ? AND key = ?", (kind, key)
-                    )
-                else:
-                    connection.execute(
-                        "INSERT OR REPLACE INTO alert_state(kind, key, body) VALUES (?, ?, ?)",
-                        (kind, key, body),
-                    )
+        gone = [key for key, body in state.items() if body is None]
+        kept = [(*key, body) for key, body in state.items() if body is not None]
 
-    # messages
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE alert_event SET planned = 1, decision = ? WHERE id = ?",
+                [(reason, each) for each, reason in decisions.items()],
+            )
+            _insert(connection, messages, now)
+            connection.executemany("DELETE FROM alert_state WHERE kind = ? AND key = ?", gone)
+            connection.executemany(
+                "INSERT OR REPLACE INTO alert_state(kind, key, body) VALUES (?, ?, ?)", kept
+            )
+
+        self._database.write(work)
+
+    def state(self) -> dict[tuple[str, str], str]:
+        """What the planner knew when it last recorded."""
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT kind, key, body FROM alert_state"
+            ).fetchall()
+        )
+        return {(kind, key): body for kind, key, body in rows}
+
+    # delivery
 
     def due(self, receiver: str, now: float, horizon_s: float) -> Entry | None:
         """The next message that may be tried: of each conversation only the oldest pending one.
@@ -193,84 +134,210 @@ class Outbox:
             horizon_s: no wait is ever longer than this, so a later time means that the clock was
                 set back, and the message is due.
         """
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT seq, body, state, attempts, next_at, detail, done_at FROM alert_message"
+        row = self._database.read(
+            lambda connection: connection.execute(
+                f"SELECT {_COLUMNS} FROM alert_message"  # noqa: S608 names of ours
                 " WHERE seq IN (SELECT MIN(seq) FROM alert_message"
                 "   WHERE receiver = ? AND state = 'pending' GROUP BY conversation)"
                 " AND (next_at <= ? OR next_at > ?) ORDER BY rank, seq LIMIT 1",
                 (receiver, now, now + horizon_s),
             ).fetchone()
+        )
         return None if row is None else _entry(row)
 
     def next_due_at(self, receiver: str) -> float | None:
         """When the next try of this receiver is due; None when nothing waits."""
-        with self._lock:
-            row = self._connection.execute(
+        row = self._database.read(
+            lambda connection: connection.execute(
                 "SELECT MIN(next_at) FROM alert_message WHERE seq IN"
                 " (SELECT MIN(seq) FROM alert_message"
                 "   WHERE receiver = ? AND state = 'pending' GROUP BY conversation)",
                 (receiver,),
             ).fetchone()
-        return None if row is None or row[0] is None else float(row[0])
+        )
+        return None if row[0] is None else float(row[0])
 
-    def finish(self, seq: int, state: State, detail: str, now: float) -> None:
+    def finish(self, entry: Entry, state: State, detail: str, now: float) -> None:
         """Close a message that was tried."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE alert_message SET state = ?, detail = ?, done_at = ?,"
-                " attempts = attempts + 1 WHERE seq = ? AND state = 'pending'",
-                (state.value, detail, now, seq),
-            )
+        self._update(
+            "state = ?, detail = ?, done_at = ?, attempts = attempts + 1",
+            (state.value, detail, now),
+            entry,
+        )
 
-    def postpone(self, seq: int, at: float, detail: str) -> None:
+    def postpone(self, entry: Entry, at: float, detail: str) -> None:
         """Keep a message that was tried for another try at `at`."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE alert_message SET next_at = ?, detail = ?, attempts = attempts + 1"
-                " WHERE seq = ? AND state = 'pending'",
-                (at, detail, seq),
+        self._update("next_at = ?, detail = ?, attempts = attempts + 1", (at, detail), entry)
+
+    def _update(self, changes: str, values: tuple[object, ...], entry: Entry) -> None:
+        self._database.write(
+            lambda connection: connection.execute(
+                f"UPDATE alert_message SET {changes}"  # noqa: S608 texts of ours
+                " WHERE key = ? AND state = 'pending'",
+                (*values, entry.message.key),
             )
+        )
+
+    def hasten(self, receiver: str, now: float) -> None:
+        """The receiver works again: what waits for it need not wait longer."""
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE alert_message SET next_at = ? WHERE receiver = ? AND state = 'pending'"
+                " AND next_at > ?",
+                (now, receiver, now),
+            )
+        )
+
+    def stale(self, receiver: str, before: float, limit: int) -> list[Entry]:
+        """Pending messages made before `before`, oldest first."""
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                f"SELECT {_COLUMNS} FROM alert_message"  # noqa: S608 names of ours
+                " WHERE receiver = ? AND state = 'pending' AND created_at < ? ORDER BY seq LIMIT ?",
+                (receiver, before, limit),
+            ).fetchall()
+        )
+        return [_entry(row) for row in rows]
+
+    def roll_up(self, entries: Sequence[Entry], message: Message, now: float) -> None:
+        """Replace several waiting messages by one."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE alert_message SET state = 'digested', done_at = ?, detail = ?"
+                " WHERE key = ? AND state = 'pending'",
+                [(now, f"in {message.key}", entry.message.key) for entry in entries],
+            )
+            _insert(connection, [message], now)
+
+        self._database.write(work)
+
+    def stand_in(self, entry: Entry, fallback: str, note: str, now: float) -> bool:
+        """Give the message to another receiver as well; once. False when it was given before."""
+        name = entry.message.receiver
+        twin = replace(
+            entry.message, key=f"{entry.message.key}-{fallback}"[:64], receiver=fallback, note=note
+        )
+
+        def work(connection: sqlite3.Connection) -> bool:
+            before = connection.total_changes
+            _insert(connection, [twin], now, origin=name)
+            return connection.total_changes > before
+
+        return self._database.write(work)
+
+    def stood_in(self, entry: Entry, fallback: str) -> bool:
+        """Whether the fallback was told of this conversation in the receiver's place."""
+        row = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT 1 FROM alert_message"
+                " WHERE receiver = ? AND conversation = ? AND origin = ? LIMIT 1",
+                (fallback, entry.message.group, entry.message.receiver),
+            ).fetchone()
+        )
+        return row is not None
+
+    # looking
+
+    def pending_conversations(self) -> set[tuple[str, str]]:
+        """(receiver, conversation) of every message that is not delivered yet."""
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT DISTINCT receiver, conversation FROM alert_message WHERE state = 'pending'"
+            ).fetchall()
+        )
+        return {(receiver, conversation) for receiver, conversation in rows}
 
     def backlog(self, receiver: str) -> Backlog:
-        with self._lock:
-            row = self._connection.execute(
+        row = self._database.read(
+            lambda connection: connection.execute(
                 "SELECT SUM(state = 'pending'), SUM(state IN ('failed', 'expired')),"
                 " MIN(CASE WHEN state = 'pending' THEN created_at END) FROM alert_message"
                 " WHERE receiver = ? AND state IN ('pending', 'failed', 'expired')",
                 (receiver,),
             ).fetchone()
+        )
         return Backlog(int(row[0] or 0), int(row[1] or 0), row[2])
 
     def entries(self, *, state: State | None = None, limit: int = 100) -> list[Entry]:
         """The newest messages first."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT seq, body, state, attempts, next_at, detail, done_at FROM alert_message"
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                f"SELECT {_COLUMNS} FROM alert_message"  # noqa: S608 names of ours
                 " WHERE ? IN ('', state) ORDER BY seq DESC LIMIT ?",
                 ("" if state is None else state.value, limit),
             ).fetchall()
+        )
         return [_entry(row) for row in rows]
+
+    def retry(self, key: str, now: float) -> bool:
+        """Put a message that was given up back in line. False when there is none such."""
+        return self._database.write(
+            lambda connection: (
+                connection.execute(
+                    "UPDATE alert_message SET state = 'pending', next_at = ?, done_at = NULL"
+                    " WHERE key = ? AND state IN ('failed', 'expired')",
+                    (now, key),
+                ).rowcount
+                > 0
+            )
+        )
+
+    def prune(self, receivers: Sequence[str], now: float) -> None:
+        """Forget what is long done with, and expire what is over the bound."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for receiver in receivers:
+                connection.execute(
+                    "UPDATE alert_message SET state = 'expired', done_at = ?,"
+                    " detail = 'too many messages wait for this receiver' WHERE seq IN"
+                    " (SELECT seq FROM alert_message WHERE receiver = ? AND state = 'pending'"
+                    "  ORDER BY seq DESC LIMIT -1 OFFSET ?)",
+                    (now, receiver, MAX_PENDING),
+                )
+            for table, done in (
+                ("alert_message", "state != 'pending'"),
+                ("alert_event", "planned"),
+            ):
+                times = "done_at" if table == "alert_message" else "accepted_at"
+                connection.execute(
+                    f"DELETE FROM {table} WHERE {done} AND ({times} < ? OR seq <="  # noqa: S608 names of ours
+                    f" (SELECT MAX(seq) FROM {table}) - ?)",
+                    (now - KEEP_S, KEEP_ROWS),
+                )
+
+        self._database.write(work)
+
+
+def _insert(
+    connection: sqlite3.Connection, messages: Sequence[Message], now: float, origin: str = ""
+) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO alert_message"
+        "(key, receiver, conversation, rank, body, created_at, state, next_at, origin)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
+        [
+            (
+                message.key,
+                message.receiver,
+                message.group,
+                message.severity.rank,
+                _dump(message.to_json()),
+                message.created_at,
+                now,
+                origin,
+            )
+            for message in messages
+        ],
+    )
 
 
 def _dump(body: object) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def _row(message: Message, now: float) -> tuple[object, ...]:
-    return (
-        message.key,
-        message.receiver,
-        message.group,
-        RANK[message.severity],
-        _dump(message.to_json()),
-        message.created_at,
-        now,
-    )
-
-
-def _entry(row: tuple[int, str, str, int, float, str, float | None]) -> Entry:
-    seq, body, state, attempts, next_at, detail, done_at = row
+def _entry(row: tuple[int, str, str, int, float, str, float | None, str]) -> Entry:
+    seq, body, state, attempts, next_at, detail, done_at, origin = row
     return Entry(
         seq=seq,
         message=Message.from_json(json.loads(body)),
@@ -279,4 +346,5 @@ def _entry(row: tuple[int, str, str, int, float, str, float | None]) -> Entry:
         next_at=next_at,
         detail=detail,
         done_at=done_at,
+        origin=origin,
     )

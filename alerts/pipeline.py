@@ -6,70 +6,49 @@ One thread per receiver delivers, so that a hanging receiver holds up nobody els
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from alerts.courier import Courier
-from alerts.message import Message
-from alerts.model import Alert, Severity
-from alerts.outbox import Event, Outbox
-from alerts.retry import RetryLimits
+from alerts.database import Database
+from alerts.delivery import delivery_alerts
+from alerts.desk import Desk
+from alerts.heartbeat import Heartbeat, UrlBeat, WatchdogBeat
+from alerts.http import HttpClient, HttpPolicy
+from alerts.model import Alert
+from alerts.orders import Orders
+from alerts.outbox import Outbox
+from alerts.planner import Planner, Round
+from alerts.receivers import AlertmanagerReceiver, Receiver
+from alerts.rules import courier_rules_of, rules_of
 from alerts.sender import Sender
-from alerts.senders.build import build
-from alerts.settings import AlertSettings, Receiver
+from alerts.senders.build import build, read_secret
+from alerts.settings import AlertSettings
+from alerts.snapshot import PipelineSnapshot, ReceiverSnapshot
+
+__all__ = ["Pipeline", "PipelineSnapshot", "ReceiverSnapshot"]
 
 LOG = logging.getLogger("rankguard.alerts")
 
-IDLE_S = 1.0
-"""How long a thread sleeps at most: other processes write to the same tables."""
+PLAN_IDLE_S = 1.0
+"""How long the planner sleeps at most: commands write silences to the same tables."""
 
+DELIVER_IDLE_S = 5.0
 AFTER_ERROR_S = 5.0
+HEAL_S = 10.0
+"""Between two tries to move from memory back to disk."""
+
+PRUNE_S = 600.0
 
 BATCH = 500
 """Transitions planned in one transaction."""
 
-
-@dataclass(frozen=True, slots=True)
-class ReceiverSnapshot:
-    """One receiver's delivery. Counts of tries and sent messages are since this process began.
-
-    Attributes:
-        failed: messages given up and kept for a person to see.
-        oldest_age_s: age of the oldest message that waits; None when none does.
-        circuit: closed, open or half_open.
-    """
-
-    name: str
-    type: str
-    pending: int
-    failed: int
-    oldest_age_s: float | None
-    circuit: str
-    sent_total: int
-    failed_total: int
-    last_error: str
-    last_sent_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineSnapshot:
-    """The pipeline as status page and metrics show it.
-
-    Attributes:
-        durable: false while the database cannot be written and alerts live in memory only.
-        notice: why, in one line; empty when all is well.
-    """
-
-    at: float
-    durable: bool
-    notice: str
-    receivers: tuple[ReceiverSnapshot, ...]
+Clock = Callable[[], float]
+MakeSender = Callable[[Receiver, AlertSettings, Clock], Sender]
 
 
 class Pipeline:
@@ -81,33 +60,50 @@ class Pipeline:
         database: Path,
         *,
         host: str,
-        clock: Callable[[], float] = time.time,
+        clock: Clock = time.time,
         jitter: Callable[[], float] = random.random,
-        make_sender: Callable[[Receiver, AlertSettings, Callable[[], float]], Sender] = build,
+        healthy: Callable[[], bool] = lambda: True,
+        make_sender: MakeSender = build,
     ) -> None:
         """Open the tables and build the receivers; starts nothing.
 
+        Args:
+            healthy: asked before every heartbeat; must not block.
+
         Raises:
             alerts.senders.build.SecretError: a receiver's secret cannot be read.
+            alerts.senders.apprise.AppriseMissing: a receiver needs Apprise.
+            alerts.senders.template.TemplateError: a webhook's template cannot be used.
         """
         self._settings = settings
         self._host = host
         self._clock = clock
-        self._outbox = Outbox(database)
-        self._types = {receiver.name: receiver.type for receiver in settings.receivers}
+        senders = [(each, make_sender(each, settings, clock)) for each in settings.receivers]
+        self._heartbeat = _heartbeat(settings, host, clock, healthy, make_sender)
+        self._database = Database(database)
+        self._outbox = Outbox(self._database)
+        self._orders = Orders(self._database)
+        self.desk = Desk(self._database, clock)
+        self._planner = Planner(rules_of(settings), self._outbox.state())
+        self._blind = not self._database.durable
         self.couriers = tuple(
             Courier(
                 receiver.name,
-                make_sender(receiver, settings, clock),
+                sender,
                 self._outbox,
-                limits=RetryLimits(),
+                rules=courier_rules_of(receiver),
                 clock=clock,
                 jitter=jitter,
             )
-            for receiver in settings.receivers
+            for receiver, sender in senders
         )
+        self._types = {receiver.name: receiver.type for receiver in settings.receivers}
+        self._wake_at: float | None = clock()
+        self._orders_seen: object = None
+        self._healed_at = self._pruned_at = self._rounded_at = clock()
         self._stop = threading.Event()
         self._wake = threading.Condition()
+        self._ticks = 0
         self._threads: list[threading.Thread] = []
 
     # what the watchdog calls
@@ -118,10 +114,22 @@ class Pipeline:
             self._outbox.record(alerts, self._clock())
             self._notify()
 
+    def acknowledge(
+        self, incident: int, *, author: str, comment: str = "", fingerprint: str = ""
+    ) -> list[Alert]:
+        """Somebody takes an incident: no repeats, no escalation. The alerts that were taken."""
+        taken = self.desk.acknowledge(
+            incident=incident, author=author, comment=comment, fingerprint=fingerprint
+        )
+        self._notify()
+        return taken
+
     def start(self) -> None:
         """Start planning and delivering, beginning with what an earlier process left."""
         jobs: list[tuple[str, Callable[[], float]]] = [("plan", self._plan_job)]
         jobs += [(courier.name, _deliver_job(courier)) for courier in self.couriers]
+        if self._heartbeat is not None:
+            jobs.append(("heartbeat", self._beat_job))
         for name, job in jobs:
             thread = threading.Thread(
                 target=self._loop, args=(name, job), name=f"alerts-{name}", daemon=True
@@ -140,60 +148,90 @@ class Pipeline:
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
         if not any(thread.is_alive() for thread in self._threads):
-            self._outbox.close()
+            for courier in self.couriers:
+                courier.close()
+            self._database.close()
 
     def snapshot(self) -> PipelineSnapshot:
-        """What waits, what failed, what was sent."""
+        """What waits, what failed, what was sent. Reads the tables; a few milliseconds."""
         now = self._clock()
+        beat = self._heartbeat.last if self._heartbeat is not None else None
         return PipelineSnapshot(
             at=now,
-            durable=True,
-            notice="",
+            durable=self._database.durable,
+            notice=self._database.notice,
             receivers=tuple(self._receiver_snapshot(courier, now) for courier in self.couriers),
+            silences=len(self.desk.silences()),
+            heartbeat=beat.verdict.value if beat is not None else "",
         )
 
     # one step of each job; tests call these without threads
 
     def plan_once(self) -> bool:
-        """Turn waiting transitions into messages. False when there were none."""
-        events = self._outbox.unplanned(BATCH)
-        if not events:
-            return False
+        """Take in transitions and decide what is to be sent. False when there was no cause to."""
         now = self._clock()
-        messages = [message for event in events for message in self._messages(event, now)]
-        self._outbox.plan({event.seq: "routed" for event in events}, messages, {}, now)
-        self._notify()
-        return True
+        self._keep_house(now)
+        alerts = self._outbox.unplanned(BATCH)
+        silences = self._orders.silences(now)
+        acknowledged = frozenset(
+            (each.fingerprint, each.incident) for each in self._orders.acknowledgements()
+        )
+        orders = (tuple(each.id for each in silences), acknowledged)
+        due = self._wake_at is not None and self._wake_at <= now
+        if not (alerts or due or orders != self._orders_seen or now < self._rounded_at):
+            return False
+        pending = self._outbox.pending_conversations()
+        plan = self._planner.round(Round(alerts, silences, acknowledged, pending, now))
+        try:
+            self._outbox.plan(plan.decisions, plan.messages, plan.state, now)
+        except BaseException:
+            # the planner must not know of messages that were not recorded
+            self._planner = Planner(rules_of(self._settings), self._outbox.state())
+            raise
+        self._wake_at, self._orders_seen, self._rounded_at = plan.wake_at, orders, now
+        if plan.messages:
+            self._notify()
+        return bool(alerts or plan.messages)
 
     def deliver_once(self) -> bool:
         """One try for each receiver that has a message due. False when none had."""
         tried = [courier.step() for courier in self.couriers]
         return any(tried)
 
-    def _messages(self, event: Event, now: float) -> list[Message]:
-        alert = event.alert
-        return [
-            Message(
-                key=hashlib.sha256(f"{name}\x1f{alert.id}".encode()).hexdigest()[:32],
-                receiver=name,
-                group=f"{alert.fingerprint}/{alert.incident}",
-                status=alert.status,
-                severity=alert.severity,
-                reason=alert.reason,
-                alerts=(alert,),
-                created_at=now,
-            )
-            for name in self._receivers_of(alert.severity)
-        ]
+    def beat_once(self) -> bool:
+        """One heartbeat. False when there is none, or the watchdog is not healthy."""
+        return self._heartbeat is not None and self._heartbeat.beat(self._clock())
 
-    def _receivers_of(self, severity: Severity) -> tuple[str, ...]:
-        if not self._settings.routes:
-            wanted = severity in {Severity.CRITICAL, Severity.WARNING}
-            return tuple(self._types) if wanted else ()
-        for route in self._settings.routes:
-            if not route.severity or severity in route.severity:
-                return route.receivers
-        return ()
+    # inside
+
+    def _keep_house(self, now: float) -> None:
+        alerts = delivery_alerts(
+            self.couriers,
+            self._planner.firing(),
+            host=self._host,
+            now=now,
+            after_s=self._settings.delivery_failing_s,
+        )
+        if alerts:
+            self._outbox.record(alerts, now)
+        if not self._database.durable and abs(now - self._healed_at) >= HEAL_S:
+            self._healed_at = now
+            self._heal()
+        if abs(now - self._pruned_at) >= PRUNE_S:
+            self._pruned_at = now
+            self._outbox.prune([courier.name for courier in self.couriers], now)
+            self._orders.prune(now)
+
+    def _heal(self) -> None:
+        """Back to disk, with what this process knows in place of what the file last knew."""
+        if self._blind:
+            # it began without the file: what the file knows and this process does not stays true
+            if self._database.heal():
+                state = {**self._outbox.state(), **self._planner.dump()}
+                self._planner = Planner(rules_of(self._settings), state)
+                self._blind = False
+        else:
+            self._database.heal(self._planner.dump())
 
     def _receiver_snapshot(self, courier: Courier, now: float) -> ReceiverSnapshot:
         backlog = self._outbox.backlog(courier.name)
@@ -204,37 +242,86 @@ class Pipeline:
             pending=backlog.pending,
             failed=backlog.failed,
             oldest_age_s=None if backlog.oldest_at is None else max(0.0, now - backlog.oldest_at),
-            circuit="closed",
+            circuit=courier.circuit().value,
             sent_total=tally.sent,
             failed_total=tally.tries_failed,
             last_error=tally.last_error,
             last_sent_at=tally.last_sent_at,
+            failing_since=courier.gate.failing_since,
         )
 
     # threads
 
     def _plan_job(self) -> float:
-        return 0.0 if self.plan_once() else IDLE_S
+        if self.plan_once():
+            return 0.0
+        if self._wake_at is None:
+            return PLAN_IDLE_S
+        return min(PLAN_IDLE_S, max(0.01, self._wake_at - self._clock()))
+
+    def _beat_job(self) -> float:
+        self.beat_once()
+        return self._beat_interval_s()
+
+    def _beat_interval_s(self) -> float:
+        resends = [
+            receiver.resend_s
+            for receiver in self._settings.receivers
+            if isinstance(receiver, AlertmanagerReceiver)
+        ]
+        return min([self._settings.heartbeat.interval_s, *resends])
 
     def _loop(self, name: str, job: Callable[[], float]) -> None:
         while not self._stop.is_set():
+            seen = self._ticks
             try:
                 wait_s = job()
             except Exception:
                 LOG.exception("alerts: %s failed, trying again in %g s", name, AFTER_ERROR_S)
                 wait_s = AFTER_ERROR_S
-            if wait_s > 0:
-                with self._wake:
-                    if not self._stop.is_set():
-                        self._wake.wait(wait_s)
+            if name == "heartbeat":
+                self._stop.wait(wait_s)
+                continue
+            with self._wake:
+                if wait_s > 0 and self._ticks == seen and not self._stop.is_set():
+                    self._wake.wait(wait_s)
 
     def _notify(self) -> None:
         with self._wake:
+            self._ticks += 1
             self._wake.notify_all()
 
 
 def _deliver_job(courier: Courier) -> Callable[[], float]:
     def job() -> float:
-        return 0.0 if courier.step() else courier.wait_s(IDLE_S)
+        return 0.0 if courier.step() else courier.wait_s(DELIVER_IDLE_S)
 
     return job
+
+
+def _heartbeat(
+    settings: AlertSettings,
+    host: str,
+    clock: Clock,
+    healthy: Callable[[], bool],
+    make_sender: MakeSender,
+) -> Heartbeat | None:
+    given = settings.heartbeat
+    beats: list[UrlBeat | WatchdogBeat] = []
+    if given.url or given.url_file:
+        policy = HttpPolicy(
+            allow_insecure=given.allow_insecure,
+            allow_hosts=settings.allow_hosts,
+            ca_file=given.ca_file,
+            proxy=given.proxy,
+            timeout_s=given.timeout_s,
+        )
+        url = given.url or read_secret(given.url_file)
+        beats.append(UrlBeat(HttpClient(policy), given.method, url))
+    beats += [
+        # a sender of its own: the courier's is in use by the courier's thread
+        WatchdogBeat(make_sender(receiver, settings, clock), receiver.name, host, clock())
+        for receiver in settings.receivers
+        if isinstance(receiver, AlertmanagerReceiver) and receiver.watchdog
+    ]
+    return Heartbeat(beats, healthy) if beats else None

@@ -1,4 +1,4 @@
-"""One POST and what its answer means; shared by the receivers that speak HTTP."""
+"""One request and what its answer means; shared by the receivers that speak HTTP."""
 
 from __future__ import annotations
 
@@ -24,14 +24,28 @@ def post(
     read: Reader | None = None,
     hide: tuple[str, ...] = (),
 ) -> Outcome:
-    """Send once.
+    """POST once; see `request`."""
+    return request(http, "POST", url, body, headers, read=read, hide=hide)
+
+
+def request(
+    http: HttpClient,
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    *,
+    read: Reader | None = None,
+    hide: tuple[str, ...] = (),
+) -> Outcome:
+    """Send once. Does not raise.
 
     Args:
         read: judges the body where HTTP 200 may mean failure.
         hide: secrets that the receiver's answer may repeat.
     """
     try:
-        answer = http.request("POST", url, body, headers)
+        answer = http.request(method, url, body, headers)
     except HttpFailure as failure:
         verdict = Verdict.MISCONFIGURED if failure.permanent else Verdict.RETRY
         return Outcome(verdict, str(failure))

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from alerts.http import HttpClient
-from alerts.message import Message, Outcome
-from alerts.model import Alert, Status
+from alerts.labels import annotations_of, common, labels_of
+from alerts.message import Message, Outcome, Verdict
+from alerts.model import Status
+from alerts.senders.chat import encode
 from alerts.senders.post import post
+from alerts.senders.template import BodyTemplate, TemplateError
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """Where it goes and how it is signed. `secret` empty: not signed."""
+    """Where it goes and how it is signed.
+
+    Attributes:
+        secret: empty: not signed.
+        template: makes the body instead of Alertmanager's version 4.
+        hide: secrets among the headers that no report may show.
+    """
 
     url: str
     secret: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/json"
     external_url: str = ""
+    template: BodyTemplate | None = None
+    hide: tuple[str, ...] = ()
 
 
 class WebhookSender:
@@ -36,15 +47,19 @@ class WebhookSender:
 
     def send(self, message: Message) -> Outcome:
         target = self._target
-        body = json.dumps(render(message, target.external_url), ensure_ascii=False).encode()
+        fields = render(message, target.external_url)
+        try:
+            body = encode(fields) if target.template is None else target.template.render(fields)
+        except TemplateError as error:
+            return Outcome(Verdict.REFUSED, str(error)[:300])
         headers = {
-            "Content-Type": "application/json",
+            "Content-Type": target.content_type,
             "User-Agent": "rankguard",
             **dict(target.headers),
             "Idempotency-Key": message.key,
             **sign(target.secret, body, int(self._clock())),
         }
-        return post(self._http, target.url, body, headers)
+        return post(self._http, target.url, body, headers, hide=(target.url, *target.hide))
 
     def close(self) -> None:
         """Nothing is kept open between messages."""
@@ -76,8 +91,8 @@ def render(message: Message, external_url: str = "") -> dict[str, Any]:
         "receiver": message.receiver,
         "notification_reason": message.reason,
         "groupLabels": dict(message.group_labels),
-        "commonLabels": _common(labels),
-        "commonAnnotations": _common(annotations),
+        "commonLabels": common(labels),
+        "commonAnnotations": common(annotations),
         "externalURL": external_url,
         "alerts": [
             {
@@ -104,40 +119,3 @@ def rfc3339(at: float | None) -> str:
         return NO_END
     moment = datetime.fromtimestamp(at, tz=timezone.utc)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def labels_of(alert: Alert) -> dict[str, str]:
-    """What identifies and routes the alert; the same for firing and resolved, so no numbers."""
-    labels = {
-        **dict(alert.labels),
-        "alertname": alert.name,
-        "severity": alert.severity.value,
-        "host": alert.host,
-        "replica": alert.replica or "",
-        "gpu_uuid": alert.gpu_uuid or "",
-    }
-    return {name: value for name, value in labels.items() if value}
-
-
-def annotations_of(alert: Alert) -> dict[str, str]:
-    """What explains the alert."""
-    annotations = {
-        "summary": alert.summary,
-        "reason": alert.reason,
-        "action": alert.action,
-        "runbook_url": alert.runbook,
-        "incident": str(alert.incident),
-        "gpu": "" if alert.gpu_index is None else str(alert.gpu_index),
-        **{f"evidence_{name}": value for name, value in alert.evidence.items()},
-    }
-    return {name: value for name, value in annotations.items() if value}
-
-
-def _common(each: list[dict[str, str]]) -> dict[str, str]:
-    """The pairs that all of them have."""
-    first: Mapping[str, str] = each[0] if each else {}
-    return {
-        name: value
-        for name, value in first.items()
-        if all(other.get(name) == value for other in each)
-    }

@@ -84,7 +84,8 @@ def settings(url: str, tmp_path) -> AlertSettings:
                     "secret_file": str(secret),
                     "allow_insecure": True,
                 }
-            ]
+            ],
+            "routes": [{"receivers": ["oncall"], "group_wait_s": 0}],
         }
     )
 
@@ -145,7 +146,7 @@ def test_what_was_accepted_by_a_process_that_died_is_sent_by_the_next(receiver, 
 def test_the_snapshot_counts_what_waits_and_what_was_given_up(receiver, tmp_path):
     receiver.script = [400, 500]
     pipeline = Pipeline(settings(receiver.url, tmp_path), tmp_path / "journal.db", host="h1")
-    pipeline.accept([alert(), replace(alert(2), fingerprint="other")])
+    pipeline.accept([alert(), replace(alert(2), fingerprint="other", replica="replica-1")])
     pipeline.plan_once()
     pipeline.deliver_once()
     pipeline.deliver_once()
