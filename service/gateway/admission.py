@@ -30,19 +30,23 @@ class DrainRate:
         self._tokens = 0.0
         self._seconds = 0.0
         self._last: float | None = None
+        self._outages = 0
 
-    def done(self, tokens: int, *, saturated: bool, now: float) -> None:
-        """So many tokens were answered; `saturated`: others waited meanwhile."""
+    def done(self, tokens: int, *, saturated: bool, now: float, outages: int = 0) -> None:
+        """So many tokens were answered.
+
+        Args:
+            saturated: other chunks waited for a replica meanwhile.
+            outages: how often no replica was there so far; the time of an outage does not count.
+        """
+        if outages != self._outages:
+            self._outages, self._last = outages, None
         if saturated and self._last is not None:
             passed = now - self._last
             keep = math.exp(-passed / RATE_MEMORY_S)
             self._tokens = self._tokens * keep + tokens
             self._seconds = self._seconds * keep + passed
         self._last = now if saturated else None
-
-    def pause(self) -> None:
-        """No replica is there: the time until the next one comes says nothing about the rate."""
-        self._last = None
 
     @property
     def per_s(self) -> float | None:

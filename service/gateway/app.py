@@ -236,6 +236,7 @@ def run(
             listener,
             lambda: parts_of(app).endpoint,
             drain_timeout_s=settings.drain_timeout_s,
+            head_timeout_s=settings.body_timeout_s,
         )
     )
     return exit_within_grace(0)

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ServiceError, error_body, status_of
+from service.errors import BodyTimeout, ServiceError, TooLarge, error_body, status_of
 from service.metrics import ROUTES, GatewayMetrics
 
 access = logging.getLogger("rankguard.access")
@@ -121,6 +121,9 @@ def problem_response(error: ServiceError) -> Response:
     response = Response(to_json(error_body(error)), status_of(error), media_type="application/json")
     if error.retry_after_s is not None:
         response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+    if isinstance(error, TooLarge | BodyTimeout):
+        # what is left of the body is not worth reading to keep the connection
+        response.headers["connection"] = "close"
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         response.headers["www-authenticate"] = "Bearer"
     return response

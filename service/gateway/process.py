@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Protocol
 from fastapi import FastAPI
 
 from service import serving
+from service.gateway.protocol import HeadTimeout
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ async def serve(
     work: Callable[[], Drainable],
     *,
     drain_timeout_s: float,
+    head_timeout_s: float,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until a signal, then end in order; a second signal ends the process at once.
@@ -89,7 +92,7 @@ async def serve(
         server = serving.Listener(
             app,
             listener,
-            http="httptools",
+            http=functools.partial(HeadTimeout, head_timeout_s=head_timeout_s),
             ws="none",
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,

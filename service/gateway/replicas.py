@@ -96,7 +96,9 @@ class Replicas:
         self._waiting: collections.deque[asyncio.Event] = collections.deque()
         self._fingerprint = ""
         self._model = ""
+        self._was_routable = False
         self.readable = True
+        self.outages = 0
 
     # what is there
 
@@ -171,6 +173,9 @@ class Replicas:
             replica.routable, replica.gone_at = False, now
             logger.info("replica gone", extra={"replica": replica.id})
             self._leaving.append(replica)
+        if not any(one.routable for one in current.values()) and self._was_routable:
+            self.outages += 1
+        self._was_routable = any(one.routable for one in current.values())
         self._replicas = current
         self._abandon(now)
         self._choose_fingerprint()

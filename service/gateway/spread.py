@@ -94,8 +94,12 @@ class Spread:
             done = await self._dispatcher.score(job, tokens=chunk.tokens, deadline=request.deadline)
         except InvalidValue as error:
             raise renumber(error, chunk.indexes) from error
-        saturated = self._replicas.waiting > 0
-        self._rate.done(chunk.tokens, saturated=saturated, now=self._clock())
+        self._rate.done(
+            chunk.tokens,
+            saturated=self._replicas.waiting > 0,
+            now=self._clock(),
+            outages=self._replicas.outages,
+        )
         return done
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 import time
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ CONNECT_S = 1.0
 
 IDLE_S = 3.0
 """Shorter than the five seconds after which a worker closes an idle connection."""
+
+LARGE_BYTES = 2**20
+"""What aiohttp takes for a body that holds up the event loop when written at once."""
 
 SLACK_S = 0.5
 """A worker that gives up in time may say so this much after the deadline."""
@@ -77,7 +81,7 @@ class Transport:
         try:
             async with self._session.post(
                 url + "/score",
-                data=to_json(job.to_json()),
+                data=_payload(job),
                 headers={"Content-Type": "application/json"},
                 timeout=timeout,
             ) as response:
@@ -94,6 +98,12 @@ class Transport:
         if status == HTTPStatus.OK:
             return read_answer(body, len(job.documents), time.monotonic() - began)
         raise read_refusal(status, body)
+
+
+def _payload(job: ScoreJob) -> bytes | io.BytesIO:
+    """The body; a large one as a stream, which aiohttp sends in parts instead of at one go."""
+    body = to_json(job.to_json())
+    return body if len(body) <= LARGE_BYTES else io.BytesIO(body)
 
 
 def read_answer(body: bytes, documents: int, seconds: float) -> Answer:

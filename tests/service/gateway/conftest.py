@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -35,6 +37,7 @@ class Gateway:
                 self.listener,
                 lambda: parts_of(self.app).endpoint,
                 drain_timeout_s=self.settings.drain_timeout_s,
+                head_timeout_s=self.settings.body_timeout_s,
                 stop=self.stopping,
             )
         )
@@ -54,15 +57,16 @@ class Gateway:
 
     async def post(self, body: object = None, path: str = "/v1/rerank", **more: object) -> Reply:
         if body is not None:
-            more["json"] = body
+            more["data"] = io.BytesIO(json.dumps(body).encode())
+            more["headers"] = {"content-type": "application/json", **more.get("headers", {})}
         async with self.client.post(self.url + path, **more) as answer:
             return Reply(answer.status, await answer.json(), answer.headers)
 
     async def get(self, path: str, **more: object) -> Reply:
         async with self.client.get(self.url + path, **more) as answer:
             text = await answer.text()
-            json = await answer.json() if "json" in answer.content_type else None
-            return Reply(answer.status, json, answer.headers, text)
+            body = await answer.json() if "json" in answer.content_type else None
+            return Reply(answer.status, body, answer.headers, text)
 
     def metric(self, name: str, **labels: str) -> float:
         value = self.registry.get_sample_value(name, labels)

@@ -75,9 +75,8 @@ def test_an_outage_does_not_lower_the_drain_rate(clock):
     rate = DrainRate()
     drain(rate, clock, 1000, 10)
     before = rate.per_s
-    rate.pause()
     clock.now += 60.0
-    rate.done(1000, saturated=True, now=clock.now)
+    rate.done(1000, saturated=True, now=clock.now, outages=1)
     assert rate.per_s == before
 
 
