@@ -47,6 +47,9 @@ e2e: $(VENV)/.dev ## real processes, sockets and signals
 test-real: $(VENV)/.dev ## against real peers: vLLM on CPU, Alertmanager, client libraries
 	$(BIN)/python -m pytest -q -m "real and not gpu"
 
+faults: $(VENV)/.dev ## hurt real processes under load and measure; writes build/faults.json
+	$(BIN)/python -m tests.faults
+
 nox: $(VENV)/.dev ## unit tests on the oldest and the newest Python that are here
 	$(BIN)/nox
 

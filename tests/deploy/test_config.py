@@ -56,7 +56,7 @@ def test_a_variable_that_looks_like_a_number_may_be_a_name():
         ),
         pytest.param(
             "[service]\nport = 99999\nmax_documents = 0\n[monitr]\n",
-            [r"\[service\] port", r"\[service\] max_documents", r"\[monitr\].*did you mean monitor"],
+            [r"\[service\] port", r"\[service\] max_documents", r"monitr\].*mean monitor"],
             id="all problems at once",
         ),
         pytest.param(

@@ -136,7 +136,7 @@ class Stack:
     def routable(self) -> int:
         """How many replicas the watchdog calls healthy."""
         try:
-            return sum(item["state"] == "healthy" for item in self.status()["replicas"])
+            return sum(item["state"] == "healthy" for item in self.status().get("replicas", []))
         except requests.RequestException:
             return 0
 
@@ -193,9 +193,9 @@ load_s = {load_s}
 [monitor]
 port = {watchdog}
 replicas = {replicas}
-gpus = "none"
 canary = "{canary}"
-canary_s = 2.0
+canary_s = {canary_s}
+gpus = "{gpus}"
 """
 _RECEIVER = """
 [[alerts.receivers]]
@@ -214,6 +214,8 @@ def stack(
     engine: str = "scripted",
     document_s: float = 0.0,
     load_s: float = 0.0,
+    canary_s: float = 2.0,
+    gpus: str = "none",
     more: str = "",
 ) -> Iterator[Stack]:
     """A configured stack with a webhook receiver; nothing is started yet."""
@@ -227,6 +229,8 @@ def stack(
         replicas=replicas,
         document_s=document_s,
         load_s=load_s,
+        canary_s=canary_s,
+        gpus=gpus,
         canary="order" if engine == "embedded" else "baseline",
     )
     running.config.write_text(text + _RECEIVER.format(url=webhook.url) + more)
@@ -237,14 +241,25 @@ def stack(
         webhook.close()
 
 
+@dataclass(frozen=True)
+class Answer:
+    """One request's outcome; status 0: no answer at all."""
+
+    seconds: float
+    status: int
+    text: str
+
+
 class Load:
-    """Concurrent clients that rerank until told to stop; keeps every answer's status."""
+    """Concurrent clients that rerank until told to stop; keeps every answer."""
 
     def __init__(self, target: Stack, clients: int = 8, documents: int = 4) -> None:
         self._target = target
         self._stop = threading.Event()
-        self._body = {"query": QUERY, "documents": [WRONG, RIGHT] * (documents // 2)}
-        self.answers: list[tuple[float, int, str]] = []
+        self._documents = [WRONG, RIGHT] * (documents // 2)
+        self.answers: list[Answer] = []
+        self.failed: list[Answer] = []
+        self.wrong: list[Answer] = []
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
         for thread in self._threads:
             thread.start()
@@ -255,22 +270,28 @@ class Load:
             while not self._stop.is_set():
                 number += 1
                 # each query is new, so that no cache can answer
-                body = {**self._body, "query": f"{QUERY} {threading.get_ident()} {number}"}
-                began = time.monotonic()
-                try:
-                    answer = session.post(f"{self._target.url}/v1/rerank", json=body, timeout=60)
-                    right = answer.ok and answer.json()["results"][0]["index"] % 2 == 1
-                    status, text = answer.status_code, "" if right else answer.text
-                except requests.RequestException as error:
-                    status, text = 0, repr(error)
-                self.answers.append((time.monotonic() - began, status, text))
+                query = f"{QUERY} {threading.get_ident()} {number}"
+                self._ask(session, {"query": query, "documents": self._documents})
+
+    def _ask(self, session: requests.Session, body: dict[str, object]) -> None:
+        began = time.monotonic()
+        try:
+            got = session.post(f"{self._target.url}/v1/rerank", json=body, timeout=60)
+            answer = Answer(time.monotonic() - began, got.status_code, got.text)
+        except requests.RequestException as error:
+            answer = Answer(time.monotonic() - began, 0, repr(error))
+        if answer.status != 200:
+            self.failed.append(answer)
+        elif json.loads(answer.text)["results"][0]["index"] % 2 == 0:
+            self.wrong.append(answer)
+        self.answers.append(answer)
 
     def at_least(self, count: int, limit_s: float = 60.0) -> None:
         until(f"{count} answers", lambda: len(self.answers) >= count, limit_s)
 
-    def stop(self) -> list[tuple[float, int, str]]:
-        """End the clients; the answers that were not right."""
+    def stop(self) -> list[Answer]:
+        """End the clients; what failed and what was wrong."""
         self._stop.set()
         for thread in self._threads:
             thread.join(65)
-        return [answer for answer in self.answers if answer[1] != 200 or answer[2]]
+        return self.failed + self.wrong

@@ -41,9 +41,10 @@ class Fault(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The file's content: `{"fault": "slow", "document_s": 0.1, "poison": "text"}`.
+    """The file's content: `{"fault": "slow", "document_s": 0.1, "poison": "text", "pid": 42}`.
 
     Attributes:
+        pid: the one process that it is meant for; None: every one that reads the file.
         document_s: seconds one document takes; None: what the settings say.
         poison: a document that contains this text kills the process, as a bad input would.
     """
@@ -51,6 +52,7 @@ class Script:
     fault: Fault = Fault.NONE
     document_s: float | None = None
     poison: str = ""
+    pid: int | None = None
 
 
 def word_score(query: str, document: str) -> float:
@@ -130,13 +132,15 @@ class ScriptedEngine:
         try:
             body = json.loads(path.read_text(encoding="utf-8"))
             seconds = body.get("document_s")
-            return Script(
+            script = Script(
                 fault=Fault(body.get("fault", "none")),
                 document_s=None if seconds is None else float(seconds),
                 poison=str(body.get("poison", "")),
+                pid=body.get("pid"),
             )
         except (OSError, ValueError):
             return Script()
+        return script if script.pid in (None, os.getpid()) else Script()
 
 
 def _answer(fault: Fault, query: str, document: str) -> float:
