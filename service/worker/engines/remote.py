@@ -15,7 +15,7 @@ import aiohttp
 from service.errors import EngineFailed, InvalidValue
 from service.request import Score, ScoreJob
 from service.settings import RemoteSettings
-from service.worker.engine import EngineInfo, EngineStartError, LoadStep
+from service.worker.engine import EngineInfo, EngineStartError, LoadStep, dies_with_the_worker
 from service.worker.engines.remote_dialect import BadAnswer, Cohere, Dialect, Tei, Vllm, same_logits
 
 _CONNECTIONS = 64
@@ -186,9 +186,8 @@ class RemoteEngine:
         return self._steps
 
     async def died(self) -> str:
-        """Never: a server that is gone may come back, and this process has lost nothing."""
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError  # pragma: no cover - the future is never done
+        """A server that is gone may come back, and this process has lost nothing."""
+        return await dies_with_the_worker()
 
     async def close(self) -> None:
         session, self._session = self._session, None

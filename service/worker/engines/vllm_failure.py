@@ -126,7 +126,7 @@ def find_cause(lines: Iterable[str], fallback: str) -> Cause:
 
 
 def _is_routine(line: str) -> bool:
-    """vLLM warns of many things that do no harm; only errors and bare lines are causes."""
+    """Warnings do no harm, and there are many; only errors and bare lines are causes."""
     found = _PREFIX.match(line.strip())
     return found is not None and found["level"] in {"DEBUG", "INFO", "WARNING"}
 
