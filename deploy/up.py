@@ -22,7 +22,8 @@ from types import FrameType
 import requests
 
 from deploy.config import Config
-from deploy.preflight import Finding, check_host
+from deploy.doctor.finding import Finding
+from deploy.doctor.host import check_host
 from deploy.preparing import prepare_embedded
 from service.manifest import Manifest, read_manifest, replicas_dir
 from service.process import boot_id, started_ticks
