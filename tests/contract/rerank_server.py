@@ -48,7 +48,7 @@ async def rerank_server() -> AsyncIterator[Server]:
     app.router.add_post("/v1/rerank", _vllm(behaviour))
     app.router.add_post("/v2/rerank", _cohere(behaviour))
     app.router.add_post("/rerank", _tei(behaviour))
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -21,6 +21,7 @@ from service.worker.engines.remote_dialect import BadAnswer, Cohere, Dialect, Te
 _CONNECTIONS = 64
 _ANSWER_BYTES = 64 << 20
 _WORDS = 200
+_REFUSALS = 8  # refused documents in one job that are looked for
 _START_S = 10.0
 _UNKNOWN_TOKENS = 8192  # what a server that does not tell its longest input is taken to accept
 _REFUSED = {
@@ -113,26 +114,37 @@ class RemoteEngine:
         self._dialect = Vllm(raw=same_logits(plain, raw))
 
     async def score(self, job: ScoreJob) -> Sequence[Score]:
+        refusals = _REFUSALS if len(job.documents) > 1 else 0
         try:
-            return await self._score(job, job.documents)
+            scores, _ = await self._score(job, 0, len(job.documents), refusals)
         except _Status as error:
             raise EngineFailed(str(error)) from error
+        return scores
 
-    async def _score(self, job: ScoreJob, documents: Sequence[str]) -> list[Score]:
-        """Ask for all; when the server refuses, find the documents that it refuses.
+    async def _score(
+        self, job: ScoreJob, first: int, last: int, refusals: int
+    ) -> tuple[list[Score], int]:
+        """Ask for a part of the documents; when the server refuses, find those that it refuses.
 
         Such servers fail a whole request for one bad document and do not say which.
+
+        Returns:
+            The scores, and how many more refused documents will be put up with.
+
+        Raises:
+            InvalidValue: more documents than that are refused; names one of them.
         """
         try:
-            return await self._ask(job, documents)
+            return await self._ask(job, job.documents[first:last]), refusals
         except _Refusal as refusal:
-            if len(documents) == 1:
-                if len(job.documents) == 1:
-                    raise InvalidValue(str(refusal), param="documents[0]") from refusal
-                return [Score(logit=0.0, tokens=0, error=str(refusal))]
-        half = len(documents) // 2
-        first = await self._score(job, documents[:half])
-        return first + await self._score(job, documents[half:])
+            if last - first == 1 and refusals:
+                return [Score(logit=0.0, tokens=0, error=str(refusal))], refusals - 1
+            if last - first == 1:
+                raise InvalidValue(str(refusal), param=f"documents[{first}]") from refusal
+        middle = (first + last) // 2
+        head, refusals = await self._score(job, first, middle, refusals)
+        tail, refusals = await self._score(job, middle, last, refusals)
+        return head + tail, refusals
 
     async def _ask(self, job: ScoreJob, documents: Sequence[str]) -> list[Score]:
         body = self._dialect.body(job, documents, self._model)
@@ -171,12 +183,12 @@ class RemoteEngine:
                     raise _Refusal(f"the remote server refuses it: {_words(raw)}")
                 if response.status != HTTPStatus.OK:
                     raise _Status(response.status)
+        except (asyncio.TimeoutError, TimeoutError):
+            raise EngineFailed(f"the remote server did not answer within {timeout_s:g} s") from None
         except (aiohttp.ClientError, OSError) as error:
             raise EngineFailed(
                 f"no answer from the remote server: {type(error).__name__}"
             ) from error
-        except (asyncio.TimeoutError, TimeoutError):
-            raise EngineFailed(f"the remote server did not answer within {timeout_s:g} s") from None
         try:
             return json.loads(raw)
         except ValueError as error:
