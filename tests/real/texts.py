@@ -83,6 +83,46 @@ ANSWERS = {
     ),
 }
 
+# (language of the question, of the passages): question, its answer, others
+CROSSING = {
+    ("zh", "en"): (
+        "如何重置密码?",
+        "To choose a new password, open the account page and press Forgotten password.",
+        "The museum opens at nine and closes at five.",
+        "Rain is expected in the north.",
+    ),
+    ("ar", "fr"): (
+        "ما هو ارتفاع برج إيفل؟",
+        "La tour Eiffel mesure trois cent trente mètres.",
+        "Ajoutez le beurre fondu à la pâte.",
+        "Le train part à huit heures.",
+    ),
+    ("ja", "vi"): (
+        "家で電気を節約するにはどうすればいいですか。",
+        "Tắt đèn khi ra khỏi phòng và dùng bóng đèn LED để tiết kiệm điện.",
+        "Quyển sách này có ba trăm trang.",
+        "Cửa hàng mở cửa lúc tám giờ.",
+    ),
+    ("es", "pt"): (
+        "¿Cómo evitar que el pan se ponga duro?",
+        "Guarde o pão num saco de pano para que não endureça.",
+        "A impressora precisa de um novo cartucho.",
+        "O jogo terminou empatado.",
+    ),
+    ("sw", "en"): (
+        "Malaria huambukizwa vipi?",
+        "Malaria is spread by the bite of infected Anopheles mosquitoes.",
+        "The shop opens at eight every morning.",
+        "Paper is made from wood.",
+    ),
+    ("en", "hi"): (
+        "Why do plants need sunlight?",
+        "पौधे धूप की ऊर्जा से प्रकाश संश्लेषण करके अपना भोजन बनाते हैं।",
+        "ट्रेन का टिकट ऑनलाइन खरीदा जा सकता है।",
+        "यह किताब बहुत लंबी है।",
+    ),
+}
+
 EMPTYISH = ("", " ", "\n", "\t\n ", ".", "?", "-", "0", "\u200b", "a", "。", "😀")
 
 ADVERSARIAL = (
