@@ -1,0 +1,316 @@
+"""All cards through reader processes with a deadline: one that hangs blinds nobody else.
+
+A card that did not answer gets a reader of its own and leaves the common one; a reader that cannot
+be killed (the kernel holds it) is abandoned and counted. Nothing here ever waits for one to end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import logging
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.collectors.cards import card_from_json, sample_from_json
+from monitor.gpu import Card, CardSample, GpuRound, XidEvent, bus_id
+from monitor.model import Unavailable, Why
+
+_COMMON = ""
+_RETRY_S = 10.0  # a reader that failed to start, or whose card hangs, is tried again after so long
+_GLANCE_S = 0.02
+_MAX_LINE = 1_000_000
+
+log = logging.getLogger("rankguard.watchdog")
+
+
+def library_is_there() -> bool:
+    """Whether `libnvidia-ml.so.1` can be loaded; does not talk to the driver."""
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return False
+    return True
+
+
+class _Silent(Exception):
+    """The reader did not answer in time; `uuid` is the card it was at, or empty."""
+
+    def __init__(self, uuid: str) -> None:
+        super().__init__(uuid)
+        self.uuid = uuid
+
+
+class _Gone(Exception):
+    """The reader ended."""
+
+
+class _Reader:
+    """One reader process and its lines."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "monitor.collectors.nvml_child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=dict(environment),
+            bufsize=0,
+        )
+        self._buffer = b""
+        self.greeted = False
+        self.asked = False
+
+    def ask(self, request: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise _Gone from error
+        self.asked = True
+
+    def lines(self, deadline: float) -> Iterator[dict[str, Any]]:
+        """Lines as they come; raises _Silent after the deadline, _Gone at the end."""
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        at = ""
+        while True:
+            line, separator, rest = self._buffer.partition(b"\n")
+            if separator:
+                self._buffer = rest
+                body = json.loads(line)
+                if body.get("t") == "begin":
+                    at = str(body["uuid"])
+                else:
+                    yield body
+                continue
+            wait_s = deadline - time.monotonic()
+            if wait_s <= 0 or not select.select([descriptor], [], [], wait_s)[0]:
+                raise _Silent(at)
+            chunk = os.read(descriptor, 65536)
+            if not chunk or len(self._buffer) > _MAX_LINE:
+                raise _Gone
+            self._buffer += chunk
+
+    def end(self) -> bool:
+        """Kill it; False when it could not be, and is left behind."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        try:
+            self._process.wait(timeout=0.3)
+        except subprocess.TimeoutExpired:
+            self._process.returncode = -9  # nobody will wait for it any more
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class _Station:
+    """A reader for one card alone, or the common one; and when it may be tried again."""
+
+    reader: _Reader | None = None
+    asked_at: float | None = None
+    retry_at: float = 0.0
+    fault: Unavailable | None = None
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one round has brought so far."""
+
+    driver: str | Unavailable | None = None
+    samples: dict[str, CardSample] = field(default_factory=dict)
+    xids: list[XidEvent] = field(default_factory=list)
+
+
+class NvmlCollector:
+    """Implements `GpuReader`. Called by one thread; `read` returns within about two deadlines."""
+
+    def __init__(
+        self, deadline_s: float = 1.5, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._deadline_s = deadline_s
+        self._environment = dict(os.environ if environment is None else environment)
+        self._stations: dict[str, _Station] = {_COMMON: _Station()}
+        self._cards: dict[str, Card] = {}
+        self._driver: str | Unavailable = Unavailable(Why.NOT_ANSWERING, "not asked yet")
+        self._abandoned = 0
+        self._closed = False
+
+    def read(self) -> GpuRound:
+        """One look at everything; what did not answer is there as a fault."""
+        began = time.monotonic()
+        found = _Round()
+        for uuid, station in list(self._stations.items()):
+            if not self._closed:
+                self._visit(uuid, station, found, began)
+        if found.driver is not None:
+            self._driver = found.driver
+        samples = tuple(self._sample_of(card, found) for card in self._cards.values())
+        took_s = time.monotonic() - began
+        return GpuRound(began, self._driver, samples, tuple(found.xids), took_s, self._abandoned)
+
+    def close(self) -> None:
+        """End the readers; waits for none."""
+        self._closed = True
+        for station in self._stations.values():
+            self._dismiss(station)
+
+    def _visit(self, uuid: str, station: _Station, found: _Round, now: float) -> None:
+        if station.reader is None:
+            if now < station.retry_at:
+                return
+            try:
+                station.reader = _Reader(self._environment)
+            except OSError as error:
+                station.fault = Unavailable(Why.FAILED, f"no reader: {error.strerror}")
+                station.retry_at = now + _RETRY_S
+                return
+        if station.asked_at is None:
+            station.asked_at = now
+        # a reader that starts also imports and initializes
+        limit_s = self._deadline_s * (1 if station.reader.greeted else 2)
+        give_up_at = station.asked_at + limit_s
+        # a card apart is not waited for: its answer is fetched in one of the next rounds
+        wait_until = give_up_at if uuid == _COMMON else min(give_up_at, now + _GLANCE_S)
+        try:
+            self._listen(uuid, station, found, wait_until)
+            station.asked_at = None
+            if station.reader is not None:
+                station.fault = None
+                if uuid != _COMMON:
+                    self._rejoin(uuid, station)
+        except _Silent as silent:
+            if time.monotonic() >= give_up_at:
+                self._went_silent(uuid, station, silent.uuid)
+        except (_Gone, ValueError, KeyError) as error:
+            log.warning("a GPU reader ended: %r", error)
+            station.fault = Unavailable(Why.FAILED, "the reader ended")
+            self._dismiss(station, retry_at=now + _RETRY_S)
+
+    def _request(self, uuid: str) -> dict[str, Any]:
+        """The common reader leaves out who has one of its own; that one reads its card alone."""
+        if uuid != _COMMON:
+            return {"indexes": [self._index_of(uuid)]}
+        alone = [one for one in self._stations if one != _COMMON]
+        return {"skip": alone, "skip_indexes": [self._index_of(one) for one in alone]}
+
+    def _index_of(self, uuid: str) -> int:
+        card = self._cards.get(uuid)
+        # a card that hung before it told its UUID is known as `index:N`
+        return card.index if card is not None else int(uuid.partition(":")[2])
+
+    def _listen(self, uuid: str, station: _Station, found: _Round, deadline: float) -> None:
+        reader = station.reader
+        assert reader is not None
+        if reader.greeted and not reader.asked:
+            reader.ask(self._request(uuid))
+        for line in reader.lines(deadline):
+            kind = line["t"]
+            if kind == "init":
+                if "fault" in line:
+                    found.driver = station.fault = _why(line["fault"])
+                    self._dismiss(station, retry_at=time.monotonic() + _RETRY_S)
+                    return
+                found.driver = str(line["driver"])
+                reader.greeted = True
+                reader.ask(self._request(uuid))
+            elif kind == "cards":
+                self._meet(line, found, common=uuid == _COMMON)
+            elif kind == "card":
+                card = self._cards[line["uuid"]]
+                found.samples[card.uuid] = sample_from_json(card, line["body"])
+            elif kind == "end":
+                reader.asked = False
+                self._finish(line, station, found)
+                return
+
+    def _meet(self, line: dict[str, Any], found: _Round, *, common: bool) -> None:
+        listed = {}
+        for body in line["cards"]:
+            card = card_from_json(body)
+            listed[card.uuid] = card
+            self._cards.setdefault(card.uuid, card)
+        if not common:
+            return
+        failed = {int(index): _why(text) for index, text in line["failed"].items()}
+        for card in self._cards.values():
+            if card.uuid in listed or card.uuid in self._stations:
+                continue
+            gone = Unavailable(Why.GPU_LOST, "the driver does not list it any more")
+            found.samples[card.uuid] = CardSample(card, fault=failed.get(card.index, gone))
+
+    def _finish(self, line: dict[str, Any], station: _Station, found: _Round) -> None:
+        if "fault" in line:
+            found.driver = station.fault = _why(line["fault"])
+            # start anew: the driver may have been reloaded
+            self._dismiss(station, retry_at=time.monotonic() + _RETRY_S)
+            return
+        now = time.monotonic()
+        for uuid, xid in line["xids"]:
+            card = self._cards.get(uuid)
+            address = bus_id(card.pci_bus_id) if card is not None else ""
+            found.xids.append(XidEvent(now, address, int(xid), "nvml"))
+
+    def _went_silent(self, uuid: str, station: _Station, at: str) -> None:
+        fault = Unavailable(Why.TIMED_OUT, f"no answer within {self._deadline_s:g} s")
+        retry_at = time.monotonic() + _RETRY_S
+        at = self._uuid_of(at)
+        if uuid == _COMMON and at:
+            log.warning("%s does not answer; it is read apart from now on", at)
+            self._stations[at] = _Station(retry_at=retry_at, fault=fault)
+            self._dismiss(station)  # the others are read again at once
+            return
+        self._dismiss(station, retry_at)
+        station.fault = fault
+        if uuid == _COMMON:
+            self._driver = fault
+
+    def _uuid_of(self, at: str) -> str:
+        """Where a reader hung: a UUID; `index:N` of a card that is known is its UUID."""
+        if not at.startswith("index:"):
+            return at
+        known = [card.uuid for card in self._cards.values() if at == f"index:{card.index}"]
+        return known[0] if known else at
+
+    def _rejoin(self, uuid: str, station: _Station) -> None:
+        """It answers again: back to the others."""
+        log.info("%s answers again", uuid)
+        self._dismiss(station)
+        del self._stations[uuid]
+
+    def _dismiss(self, station: _Station, retry_at: float = 0.0) -> None:
+        station.retry_at = retry_at
+        station.asked_at = None
+        if station.reader is not None and not station.reader.end():
+            self._abandoned += 1
+            log.error("a GPU reader cannot be killed; left behind")
+        station.reader = None
+
+    def _sample_of(self, card: Card, found: _Round) -> CardSample:
+        sample = found.samples.get(card.uuid)
+        if sample is not None:
+            return sample
+        station = self._stations.get(card.uuid, self._stations[_COMMON])
+        fault = station.fault
+        if fault is None and isinstance(self._driver, Unavailable):
+            fault = self._driver
+        return CardSample(card, fault=fault or Unavailable(Why.NOT_ANSWERING, "not read"))
+
+
+def _why(text: str) -> Unavailable:
+    word, _, detail = text.partition(":")
+    try:
+        return Unavailable(Why(word), detail.strip())
+    except ValueError:
+        return Unavailable(Why.FAILED, text)

@@ -1,0 +1,336 @@
+"""The reader process: asks NVML, prints JSON lines, and may be killed at any moment.
+
+A call into a driver that hangs never returns; so it happens here and not in the watchdog. Before
+each card a `begin` line is printed, so that the watchdog knows which card did not answer. Run as
+`python -m monitor.collectors.nvml_child`. A line on stdin asks for one round:
+`{"skip": [uuids], "skip_indexes": [n]}`, or `{"indexes": [n]}` for one card alone. The end of
+stdin ends it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pynvml as nvml
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_MAX_EVENTS = 100
+
+_WHY = {
+    # NVML return codes, nvml.h
+    3: "not_supported",
+    4: "no_permission",
+    9: "driver_gone",
+    10: "timed_out",
+    12: "no_library",
+    13: "not_supported",
+    15: "gpu_lost",
+    16: "needs_reset",
+    18: "driver_gone",
+    25: "not_supported",
+    26: "not_supported",
+    28: "gpu_lost",
+}
+_FATAL = {"gpu_lost", "needs_reset", "driver_gone"}
+Getter = Callable[[Any], dict[str, float]]
+
+
+class Fatal(Exception):
+    """The card as a whole cannot be read; carries the word why."""
+
+
+def why(error: nvml.NVMLError) -> str:
+    return f"{_WHY.get(error.value, 'failed')}: {error}"
+
+
+def _memory(handle: Any) -> dict[str, float]:
+    info = nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2)
+    return {
+        "memory_total_bytes": info.total,
+        "memory_used_bytes": info.used,
+        "memory_reserved_bytes": info.reserved,
+    }
+
+
+def _utilization(handle: Any) -> dict[str, float]:
+    rates = nvml.nvmlDeviceGetUtilizationRates(handle)
+    return {"utilization_ratio": rates.gpu / 100, "memory_utilization_ratio": rates.memory / 100}
+
+
+def _temperature(handle: Any) -> dict[str, float]:
+    try:
+        celsius = nvml.nvmlDeviceGetTemperatureV(handle, nvml.NVML_TEMPERATURE_GPU)
+    except nvml.NVMLError_FunctionNotFound:  # drivers before 13
+        celsius = nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
+    return {"temperature_celsius": celsius}
+
+
+def _remapped(handle: Any) -> dict[str, float]:
+    corrected, uncorrected, pending, failed = nvml.nvmlDeviceGetRemappedRows(handle)
+    return {
+        "remapped_rows_corrected": corrected,
+        "remapped_rows_uncorrected": uncorrected,
+        "row_remap_pending": pending,
+        "row_remap_failed": failed,
+    }
+
+
+def _recovery(handle: Any) -> dict[str, float]:
+    value = nvml.nvmlDeviceGetFieldValues(handle, [nvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION])[0]
+    if value.nvmlReturn != nvml.NVML_SUCCESS:
+        raise nvml.NVMLError(value.nvmlReturn)
+    return {"recovery_action": value.value.uiVal}
+
+
+def _nvlinks(handle: Any) -> dict[str, float]:
+    down, errors = 0, 0
+    for link in range(nvml.NVML_NVLINK_MAX_LINKS):
+        try:
+            down += not nvml.nvmlDeviceGetNvLinkState(handle, link)
+            errors += nvml.nvmlDeviceGetNvLinkErrorCounter(
+                handle, link, nvml.NVML_NVLINK_ERROR_DL_RECOVERY
+            )
+        except nvml.NVMLError:
+            if link == 0:
+                raise
+            break  # links are numbered from 0 without gaps
+    return {"nvlinks_down": down, "nvlink_errors": errors}
+
+
+def _one(name: str, read: Callable[[Any], float], scale: float = 1.0) -> Getter:
+    return lambda handle: {name: read(handle) * scale}
+
+
+def _ecc(name: str, error: int, counter: int) -> Getter:
+    return _one(name, lambda handle: nvml.nvmlDeviceGetTotalEccErrors(handle, error, counter))
+
+
+GETTERS: tuple[tuple[tuple[str, ...], Getter], ...] = (
+    (("memory_total_bytes", "memory_used_bytes", "memory_reserved_bytes"), _memory),
+    (("utilization_ratio", "memory_utilization_ratio"), _utilization),
+    (("temperature_celsius",), _temperature),
+    (
+        ("temperature_slowdown_celsius",),
+        _one(
+            "temperature_slowdown_celsius",
+            lambda handle: nvml.nvmlDeviceGetTemperatureThreshold(
+                handle, nvml.NVML_TEMPERATURE_THRESHOLD_SLOWDOWN
+            ),
+        ),
+    ),
+    # NVML speaks of milliwatts, millijoules and megahertz
+    (("power_watts",), _one("power_watts", nvml.nvmlDeviceGetPowerUsage, 1e-3)),
+    (("power_limit_watts",), _one("power_limit_watts", nvml.nvmlDeviceGetEnforcedPowerLimit, 1e-3)),
+    (("energy_joules",), _one("energy_joules", nvml.nvmlDeviceGetTotalEnergyConsumption, 1e-3)),
+    (
+        ("sm_clock_hertz",),
+        _one("sm_clock_hertz", lambda h: nvml.nvmlDeviceGetClockInfo(h, nvml.NVML_CLOCK_SM), 1e6),
+    ),
+    (
+        ("memory_clock_hertz",),
+        _one(
+            "memory_clock_hertz",
+            lambda h: nvml.nvmlDeviceGetClockInfo(h, nvml.NVML_CLOCK_MEM),
+            1e6,
+        ),
+    ),
+    (
+        ("clock_event_reasons",),
+        _one("clock_event_reasons", nvml.nvmlDeviceGetCurrentClocksEventReasons),
+    ),
+    (("ecc_corrected_volatile",), _ecc("ecc_corrected_volatile", 0, 0)),
+    (("ecc_uncorrected_volatile",), _ecc("ecc_uncorrected_volatile", 1, 0)),
+    (("ecc_corrected_aggregate",), _ecc("ecc_corrected_aggregate", 0, 1)),
+    (("ecc_uncorrected_aggregate",), _ecc("ecc_uncorrected_aggregate", 1, 1)),
+    (
+        (
+            "remapped_rows_corrected",
+            "remapped_rows_uncorrected",
+            "row_remap_pending",
+            "row_remap_failed",
+        ),
+        _remapped,
+    ),
+    (
+        ("retired_pages_pending",),
+        _one("retired_pages_pending", nvml.nvmlDeviceGetRetiredPagesPendingStatus),
+    ),
+    (("pcie_replays",), _one("pcie_replays", nvml.nvmlDeviceGetPcieReplayCounter)),
+    (
+        ("pcie_link_generation",),
+        _one("pcie_link_generation", nvml.nvmlDeviceGetCurrPcieLinkGeneration),
+    ),
+    (("pcie_link_width",), _one("pcie_link_width", nvml.nvmlDeviceGetCurrPcieLinkWidth)),
+    (("nvlinks_down", "nvlink_errors"), _nvlinks),
+    (("recovery_action",), _recovery),
+    (("mig_enabled",), _one("mig_enabled", lambda h: nvml.nvmlDeviceGetMigMode(h)[0])),
+)
+
+
+class Reader:
+    """Handles and what cannot be read from each; both are found once."""
+
+    def __init__(self) -> None:
+        nvml.nvmlInit()
+        self._handles: dict[str, Any] = {}
+        self._cards: dict[str, dict[str, Any]] = {}
+        self._by_index: dict[int, str] = {}
+        self._count = 0
+        self._unsupported: set[tuple[str, tuple[str, ...]]] = set()
+        self._by_address: dict[int, str] = {}
+        self._events: Any = None
+
+    def find_cards(self, indexes: list[int] | None, skip: list[int]) -> dict[str, Any]:
+        """The cards that the driver lists now; what is known of an index is not asked again.
+
+        A lost card's handle can no longer be asked for its UUID, so the map is made while it can.
+        """
+        count = int(nvml.nvmlDeviceGetCount())
+        if count != self._count:
+            self._count = count
+            self._by_index.clear()
+        failed: dict[str, str] = {}
+        for index in range(count) if indexes is None else indexes:
+            if index in self._by_index or index in skip:
+                continue
+            say(t="begin", uuid=f"index:{index}")
+            try:
+                self._meet(index)
+            except nvml.NVMLError as error:
+                failed[str(index)] = why(error)
+        listed = [self._cards[uuid] for uuid in self._by_index.values()]
+        return {"count": count, "cards": listed, "failed": failed}
+
+    def _meet(self, index: int) -> None:
+        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        uuid = nvml.nvmlDeviceGetUUID(handle)
+        self._by_index[index] = uuid
+        if uuid in self._handles:
+            return
+        self._cards[uuid] = {
+            "uuid": uuid,
+            "index": index,
+            "name": nvml.nvmlDeviceGetName(handle),
+            "pci_bus_id": nvml.nvmlDeviceGetPciInfo(handle).busId,
+        }
+        self._handles[uuid] = handle
+        self._listen(uuid, handle)
+
+    def listed(self) -> list[str]:
+        return list(self._by_index.values())
+
+    def read(self, uuid: str) -> dict[str, Any]:
+        """One card: values, each a number or the word why there is none."""
+        handle = self._handles[uuid]
+        values: dict[str, Any] = {}
+        try:
+            for names, getter in GETTERS:
+                self._read_one(uuid, handle, names, getter, values)
+            processes = self._processes(handle)
+        except Fatal as fatal:
+            return {"fault": str(fatal)}
+        return {"values": values, "processes": processes}
+
+    def _read_one(
+        self, uuid: str, handle: Any, names: tuple[str, ...], getter: Getter, into: dict[str, Any]
+    ) -> None:
+        if (uuid, names) in self._unsupported:
+            return
+        try:
+            into.update(getter(handle))
+        except nvml.NVMLError as error:
+            word = why(error)
+            kind = word.partition(":")[0]
+            if kind in _FATAL:
+                raise Fatal(word) from error
+            if kind in {"not_supported", "no_permission"}:
+                self._unsupported.add((uuid, names))  # that will not change: never ask again
+            into.update(dict.fromkeys(names, word))
+
+    def _processes(self, handle: Any) -> Any:
+        try:
+            found = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+        except nvml.NVMLError as error:
+            word = why(error)
+            if word.partition(":")[0] in _FATAL:
+                raise Fatal(word) from error
+            return word
+        # some drivers report pids that cannot be (0 and -1)
+        return [[p.pid, p.usedGpuMemory] for p in found if 0 < p.pid < 2**31]
+
+    def _listen(self, uuid: str, handle: Any) -> None:
+        wanted = (
+            nvml.nvmlEventTypeXidCriticalError
+            | nvml.nvmlEventTypeGpuUnavailableError
+            | nvml.nvmlEventTypeGpuRecoveryAction
+        )
+        try:
+            if self._events is None:
+                self._events = nvml.nvmlEventSetCreate()
+            wanted &= nvml.nvmlDeviceGetSupportedEventTypes(handle)
+            nvml.nvmlDeviceRegisterEvents(handle, wanted, self._events)
+            self._by_address[_address(handle)] = uuid
+        except nvml.NVMLError:
+            return  # the kernel log is the other source
+
+    def events(self) -> list[list[Any]]:
+        """XIDs since the last call: `[uuid or "", xid]`."""
+        found: list[list[Any]] = []
+        while self._events is not None and len(found) < _MAX_EVENTS:
+            try:
+                data = nvml.nvmlEventSetWait_v2(self._events, 0)
+            except nvml.NVMLError:
+                break
+            if data.eventType == nvml.nvmlEventTypeXidCriticalError:
+                found.append([self._by_address.get(_address(data.device), ""), data.eventData])
+        return found
+
+
+def _address(handle: Any) -> int:
+    return int(ctypes.cast(handle, ctypes.c_void_p).value or 0)
+
+
+def say(**line: Any) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def serve(reader: Reader) -> None:
+    """One round for each line on stdin."""
+    for text in sys.stdin:
+        asked = json.loads(text)
+        try:
+            say(t="begin", uuid="")
+            found = reader.find_cards(asked.get("indexes"), asked.get("skip_indexes", []))
+            say(t="cards", **found)
+            for uuid in reader.listed():
+                if uuid in asked.get("skip", []):
+                    continue
+                say(t="begin", uuid=uuid)
+                say(t="card", uuid=uuid, body=reader.read(uuid))
+            say(t="begin", uuid="")
+            say(t="end", xids=reader.events())
+        except nvml.NVMLError as error:
+            say(t="end", fault=why(error))
+
+
+def main() -> int:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the watchdog, which ends us
+    try:
+        reader = Reader()
+    except nvml.NVMLError as error:
+        say(t="init", fault=why(error))
+        return 0
+    say(t="init", driver=nvml.nvmlSystemGetDriverVersion())
+    serve(reader)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
