@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import uvloop
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -230,6 +230,8 @@ def run(
         print(f"rankguard serve: {error}", file=sys.stderr)
         return WRONG_USAGE
     logs.configure()
+    # a counter's time of birth, a second series for each: nobody graphs it
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     uvloop.run(
         process.serve(
             app,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ class StateDirectory:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._existed = False
         self._known: dict[Path, tuple[tuple[int, int, int], Manifest | Verdict | None]] = {}
 
     def read(self) -> list[Seen]:
@@ -38,13 +38,18 @@ class StateDirectory:
         Raises:
             OSError: the directory cannot be read; one that is not there yet is empty.
         """
-        paths: list[Path] = []
-        with contextlib.suppress(FileNotFoundError):
+        try:
             paths = sorted(
                 path
                 for path in replicas_dir(self._root).iterdir()
                 if path.suffix == ".json" and not path.name.startswith(".")
             )
+        except FileNotFoundError:
+            # workers remove their files and nobody the folder: then the disk is gone
+            if self._existed:
+                raise
+            return []
+        self._existed = True
         seen = []
         for path in paths:
             manifest = self._cached(path, read_manifest)

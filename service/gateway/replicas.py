@@ -19,7 +19,7 @@ from service.manifest import Manifest, routable
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.2
+POLL_S = 0.1
 GONE_AFTER_S = 1.0
 """A worker that ends in order answers, then removes its manifest: so long for the last answers."""
 
@@ -169,8 +169,11 @@ class Replicas:
                 logger.info("replica changed", extra={"replica": replica.id, "reason": reason})
             replica.manifest, replica.routable, replica.reason = one.manifest, may, reason
             current[key] = replica
+        ids = {one.id for one in current.values()}
         for replica in self._replicas.values():
-            replica.routable, replica.gone_at = False, now
+            # where the next generation runs already, the last one does not answer any more
+            replica.routable = False
+            replica.gone_at = now - GONE_AFTER_S if replica.id in ids else now
             logger.info("replica gone", extra={"replica": replica.id})
             self._leaving.append(replica)
         if not any(one.routable for one in current.values()) and self._was_routable:

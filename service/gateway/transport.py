@@ -26,7 +26,7 @@ IDLE_S = 3.0
 LARGE_BYTES = 2**20
 """What aiohttp takes for a body that holds up the event loop when written at once."""
 
-SLACK_S = 0.5
+SLACK_S = 0.05
 """A worker that gives up in time may say so this much after the deadline."""
 
 
