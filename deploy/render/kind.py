@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from deploy.config import Config
-from deploy.render import alertmanager, prometheus, proxy, systemd
+from deploy.render import alertmanager, dashboards, prometheus, proxy, systemd
 from deploy.render.artefact import Artefact
 from deploy.render.host import Site
 
@@ -19,6 +19,7 @@ class Kind(str, Enum):
     SYSTEMD = "systemd"
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
+    GRAFANA = "grafana"
     HAPROXY = "haproxy"
     NGINX = "nginx"
 
@@ -27,6 +28,7 @@ RENDERERS: Mapping[Kind, Renderer] = {
     Kind.SYSTEMD: systemd.units,
     Kind.PROMETHEUS: prometheus.prometheus,
     Kind.ALERTMANAGER: alertmanager.alertmanager,
+    Kind.GRAFANA: dashboards.grafana,
     Kind.HAPROXY: proxy.haproxy,
     Kind.NGINX: proxy.nginx,
 }

@@ -14,7 +14,7 @@ from grafana.catalogue import Job
 
 ALERTMANAGER = "127.0.0.1:9093"
 RULES_FILE = "rankguard.rules.yml"
-_SCRAPE_S = 5
+SCRAPE_S = 5
 
 
 def prometheus(config: Config, site: Site) -> list[Artefact]:
@@ -29,8 +29,8 @@ def scrape_file(config: Config, site: Site, *, alertmanager: str = ALERTMANAGER)
     jobs = ((Job.GATEWAY.value, config.service.port), (Job.WATCHDOG.value, config.monitor.port))
     return fill(
         "prometheus/prometheus.yml",
-        scrape_s=_SCRAPE_S,
-        timeout_s=_SCRAPE_S - 1,
+        scrape_s=SCRAPE_S,
+        timeout_s=SCRAPE_S - 1,
         alertmanager=alertmanager,
         jobs=jobs,
         targets=targets(site),

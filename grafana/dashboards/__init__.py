@@ -1,0 +1,1 @@
+"""The dashboards, one module each, in the order in which people look at them."""
