@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable
 
 ELLIPSIS = "…"
 
 _JOINER = "\u200d"
+
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def to_chars(text: str, limit: int) -> str:
@@ -26,11 +29,18 @@ def to_utf16(text: str, limit: int) -> str:
 
 
 def clean(text: str) -> str:
-    """Without lone surrogates and control characters, which break JSON readers and terminals."""
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cs"} else " "
-        for char in text
-    )
+    """Without what breaks readers or deceives them.
+
+    Lone surrogates and control characters break JSON readers and terminals; controls of the
+    writing direction make a line read as something else.
+    """
+    return "".join(" " if _is_unclean(char) else char for char in text)
+
+
+def _is_unclean(char: str) -> bool:
+    if char in "\n\t":
+        return False
+    return char in _DIRECTIONS or unicodedata.category(char) in {"Cc", "Cs"}
 
 
 def _cut(text: str, limit: int, size: Callable[[str], int]) -> str:
@@ -91,6 +101,11 @@ def fit(
 def byte_size(text: str) -> int:
     """Bytes of UTF-8."""
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+def json_size(text: str) -> int:
+    """Bytes of the text as a JSON string in UTF-8: backslashes, quotes and line breaks double."""
+    return byte_size(json.dumps(text, ensure_ascii=False))
 
 
 def utf16_size(text: str) -> int:

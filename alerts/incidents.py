@@ -97,7 +97,10 @@ def advance(  # noqa: PLR0911 a ladder of rules
         return replace(track, alert=joined, changes=(*track.changes[:-1], alert.at)), Seen.UPDATED
     changes = (*track.changes, alert.at)[-KEEP_CHANGES:]
     if alert.status is Status.RESOLVED:
-        closed = replace(alert, severity=worst((alert.severity, known.severity)))
+        # all of a burst is the incident that it began with
+        incident = known.incident if _keep_firing_s(alert.name) else alert.incident
+        severity = worst((alert.severity, known.severity))
+        closed = replace(alert, incident=incident, severity=severity)
         return replace(track, alert=closed, changes=changes), Seen.RESOLVED
     return replace(track, alert=alert, changes=changes, untold=track.untold + 1), Seen.OPENED
 
@@ -113,6 +116,13 @@ def _same_status(track: Track, alert: Alert) -> tuple[Track, Seen]:
         changes = (*changes[:-1], alert.at)
     seen = Seen.UPDATED if severity is known.severity else Seen.ESCALATED
     return replace(track, alert=merged, changes=changes), seen
+
+
+def not_after(track: Track, now: float) -> Track:
+    """The same with no change in the future: the clock was set back, and counting starts now."""
+    if track.changes[-1] <= now:
+        return track
+    return replace(track, changes=tuple(min(at, now) for at in track.changes))
 
 
 def _is_burst(track: Track, alert: Alert) -> bool:

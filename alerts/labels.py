@@ -75,13 +75,20 @@ def labels_of(alert: Alert) -> dict[str, str]:
     return {name: value for name, value in labels.items() if value}
 
 
-def annotations_of(alert: Alert) -> dict[str, str]:
+def runbook_of(alert: Alert, base: str) -> str:
+    """The URL of the alert's runbook: its own when it is one, else `<base>/<name>.md`; or empty."""
+    if alert.runbook.startswith(("http://", "https://")):
+        return alert.runbook
+    return f"{base.rstrip('/')}/{alert.name}.md" if base else ""
+
+
+def annotations_of(alert: Alert, runbook_base: str = "") -> dict[str, str]:
     """What explains the alert; may change while it fires."""
     annotations = {
         "summary": alert.summary,
         "reason": alert.reason,
         "action": alert.action,
-        "runbook_url": alert.runbook,
+        "runbook_url": runbook_of(alert, runbook_base),
         "incident": str(alert.incident),
         "gpu": "" if alert.gpu_index is None else str(alert.gpu_index),
         **{f"evidence_{name}": value for name, value in alert.evidence.items()},

@@ -30,7 +30,7 @@ ENGLISH: Phrases = {
     "word.nothing_done": "nothing; a person is needed",
     "word.lasted": "lasted {duration}",
     "word.more": "and {count} more",
-    "word.replica": "replica {name}",
+    "word.replica": "{name}",
     "word.digest": "{count} alerts, {firing} still firing",
     "word.firing": "firing",
     "note.late": "these could not be sent in time",

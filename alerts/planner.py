@@ -193,7 +193,8 @@ class _Working:
         for fp, track in list(self.tracks.items()):
             if track.alert.name == FLAPPING:
                 continue
-            after, found = incidents.settle(track, self.now, self.rules.flap)
+            timely = incidents.not_after(track, self.now)
+            after, found = incidents.settle(timely, self.now, self.rules.flap)
             self.tracks[fp] = after
             if found is Flap.BEGAN:
                 self._flapping(after, Status.FIRING)
@@ -333,7 +334,7 @@ class _Working:
     # 6. each conversation
 
     def converse(self, key: TalkKey) -> None:
-        one = self.talks[key]
+        one = talk.not_after(self.talks[key], self.now)
         if not self.shown.keys() >= one.told.keys():  # a cause that nothing is known of any more
             told = {fp: each for fp, each in one.told.items() if fp in self.shown}
             one = replace(one, told=told)
@@ -401,10 +402,10 @@ class _Working:
             return after
         if not news.is_change:
             return replace(one, waiting_since=None, expects=frozenset())
-        since = self.now if one.waiting_since is None else min(one.waiting_since, self.now)
+        since = self.now if one.waiting_since is None else one.waiting_since
         due = due_at(
             waiting_since=since,
-            last_told_at=None if one.last_told_at is None else min(one.last_told_at, self.now),
+            last_told_at=one.last_told_at,
             urgent=news.is_urgent,
             timing=one.timing,
         )

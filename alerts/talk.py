@@ -81,6 +81,15 @@ class Talk:
         return cls(**values)
 
 
+def not_after(talk: Talk, now: float) -> Talk:
+    """The same with no time in the future: the clock was set back, and waiting starts now."""
+    times = (talk.waiting_since, talk.last_told_at, talk.critical_at)
+    if all(at is None or at <= now for at in times):
+        return talk
+    waiting, told, critical = (None if at is None else min(at, now) for at in times)
+    return replace(talk, waiting_since=waiting, last_told_at=told, critical_at=critical)
+
+
 def tell(
     talk: Talk,
     *,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
+from alerts.labels import runbook_of
 from alerts.message import Kind, Message
 from alerts.model import Alert, Status
 from alerts.phrases import Phrases
@@ -167,13 +168,14 @@ class Author:
 
     def _links(self, lead: Alert) -> tuple[Link, ...]:
         base = self.links
-        runbook = lead.runbook
-        if not runbook.startswith(("http://", "https://")):
-            runbook = f"{base.runbook_url.rstrip('/')}/{lead.name}.md" if base.runbook_url else ""
         incident = ""
         if base.external_url:
             incident = f"{base.external_url.rstrip('/')}/incidents/{lead.incident}"
-        found = {"runbook": runbook, "dashboard": base.dashboard_url, "incident": incident}
+        found = {
+            "runbook": runbook_of(lead, base.runbook_url),
+            "dashboard": base.dashboard_url,
+            "incident": incident,
+        }
         return tuple(Link(self.phrases[f"label.{key}"], url) for key, url in found.items() if url)
 
     def _digest(self, message: Message) -> Story:

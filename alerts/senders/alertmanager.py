@@ -28,6 +28,7 @@ class AlertmanagerTarget:
     resend_s: float
     authorization: str = ""
     external_url: str = ""
+    runbook_url: str = ""
 
 
 class AlertmanagerSender:
@@ -48,7 +49,7 @@ class AlertmanagerSender:
         if message.kind in {Kind.ACKNOWLEDGE, Kind.DIGEST}:
             return NOTHING_TO_TELL
         target = self._target
-        body = encode(render(message, self._clock(), target.resend_s, target.external_url))
+        body = encode(render(message, target, self._clock()))
         headers = {"Content-Type": "application/json", "User-Agent": "rankguard"}
         if target.authorization:
             headers["Authorization"] = target.authorization
@@ -72,21 +73,19 @@ class AlertmanagerSender:
         """Nothing is kept open between messages."""
 
 
-def render(
-    message: Message, now: float, resend_s: float, external_url: str = ""
-) -> list[dict[str, object]]:
+def render(message: Message, target: AlertmanagerTarget, now: float) -> list[dict[str, object]]:
     """The body of `POST /api/v2/alerts`. PURE.
 
     What fires ends a few resends from now, so that alerts of a watchdog that died end as well.
     """
-    ends_at = now + ENDS_AFTER_RESENDS * resend_s
+    ends_at = now + ENDS_AFTER_RESENDS * target.resend_s
     return [
         {
             "labels": labels_of(alert),
-            "annotations": annotations_of(alert),
+            "annotations": annotations_of(alert, target.runbook_url),
             "startsAt": rfc3339(alert.started_at),
             "endsAt": rfc3339(alert.ended_at if alert.status is Status.RESOLVED else ends_at),
-            "generatorURL": external_url,
+            "generatorURL": target.external_url,
         }
         for alert in message.alerts
     ]

@@ -161,6 +161,7 @@ def _webhook(receiver: WebhookReceiver, settings: AlertSettings) -> WebhookTarge
         headers=tuple({**receiver.headers, **secret_headers}.items()),
         content_type=receiver.content_type,
         external_url=settings.external_url,
+        runbook_url=settings.runbook_url,
         template=template,
         hide=tuple(secret_headers.values()),
     )
@@ -177,6 +178,7 @@ def _alertmanager(receiver: AlertmanagerReceiver, settings: AlertSettings) -> Al
         resend_s=receiver.resend_s,
         authorization=authorization,
         external_url=settings.external_url,
+        runbook_url=settings.runbook_url,
     )
 
 

@@ -74,8 +74,8 @@ class DingTalk:
             ]
             return f"#### {escape(title)}\n" + "\n".join(lines)
 
-        room = TEXT_BYTES - cut.byte_size(ending)
-        text = cut.fit(head, room, size=cut.byte_size) + ending
+        room = TEXT_BYTES - cut.json_size(ending)
+        text = cut.fit(head, room, size=cut.json_size) + ending
         return {
             "msgtype": "markdown",
             "markdown": {"title": title, "text": text},

@@ -71,7 +71,7 @@ def _card(story: Story) -> dict[str, object]:
             for line in story.lines
         )
 
-    text = cut.fit(lines, TEXT_BYTES, size=cut.byte_size)
+    text = cut.fit(lines, TEXT_BYTES, size=cut.json_size)
     elements: list[dict[str, object]] = [
         {"tag": "div", "text": {"tag": "lark_md", "content": text}}
     ]

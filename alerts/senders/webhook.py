@@ -33,6 +33,7 @@ class WebhookTarget:
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = "application/json"
     external_url: str = ""
+    runbook_url: str = ""
     template: BodyTemplate | None = None
     hide: tuple[str, ...] = ()
 
@@ -47,7 +48,7 @@ class WebhookSender:
 
     def send(self, message: Message) -> Outcome:
         target = self._target
-        fields = render(message, target.external_url)
+        fields = render(message, target.external_url, target.runbook_url)
         try:
             body = encode(fields) if target.template is None else target.template.render(fields)
         except TemplateError as error:
@@ -79,10 +80,10 @@ def sign(secret: str, body: bytes, timestamp: int) -> dict[str, str]:
     return headers
 
 
-def render(message: Message, external_url: str = "") -> dict[str, Any]:
+def render(message: Message, external_url: str = "", runbook_url: str = "") -> dict[str, Any]:
     """The body that Alertmanager documents as version 4 of its webhook, with its field names."""
     labels = [labels_of(alert) for alert in message.alerts]
-    annotations = [annotations_of(alert) for alert in message.alerts]
+    annotations = [annotations_of(alert, runbook_url) for alert in message.alerts]
     return {
         "version": "4",
         "groupKey": message.group,
