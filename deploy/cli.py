@@ -8,6 +8,8 @@ import typer
 
 from deploy.commands import (
     alerts,
+    bench,
+    chaos,
     config,
     doctor,
     gpu,
@@ -34,11 +36,12 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, serve, worker, watch, rerank, status, incidents, doctor, render, stop):
+for module in (up, serve, worker, watch, rerank, status, incidents, doctor, render, stop, chaos):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.run)
-for group in (config, replica, gpu, model, alerts, evaluation):
+for group in (config, replica, gpu, model, alerts, evaluation, bench):
     app.add_typer(group.app, name=group.NAME)
 
 

@@ -26,14 +26,17 @@ class Endpoint:
     Attributes:
         refuse: statuses to answer before it serves: the first is used first.
         delay_s: before each answer.
+        serial_s: how long each request keeps the only worker, so that requests queue.
     """
 
     scorer: Scorer = by_shared_words
     refuse: list[int] = field(default_factory=list)
     delay_s: float = 0.0
+    serial_s: float = 0.0
     url: str = ""
     bodies: list[tuple[str, dict]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    worker: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def handle(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -42,6 +45,9 @@ class Endpoint:
         if self.refuse:
             status = self.refuse.pop(0)
             return web.json_response({"error": {"message": "not now"}}, status=status)
+        if self.serial_s:
+            async with self.worker:
+                await asyncio.sleep(self.serial_s)
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         return web.json_response(self.answer(request.path, body))

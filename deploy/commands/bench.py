@@ -1,0 +1,277 @@
+"""`rankguard bench`: how much an endpoint carries, and how fast."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deploy.commands.eval import Elsewhere, Keys, Url, explained
+from deploy.commands.options import ConfigFile, Json, examples
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from deploy.evaluate.endpoint import Target
+
+NAME = "bench"
+EXAMPLES = examples(
+    "rankguard bench",
+    "rankguard bench --batch 1 --batch 16 --tokens 256 -o build/bench",
+    "rankguard bench load --rate 5",
+    "rankguard bench load --slo-ms 380 --wanted 20",
+    "rankguard bench compare tei+http://127.0.0.1:8080",
+)
+app = typer.Typer(help="Measure how much an endpoint carries, and how fast.")
+
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="write JSON, Markdown and plot here")]
+Seed = Annotated[int, typer.Option(help="of texts and arrival times")]
+Pids = Annotated[
+    list[int] | None,
+    typer.Option("--pid", help="a process to count memory of; default: the local replicas"),
+]
+Repeated = Annotated[
+    bool, typer.Option("--repeated", help="the same request again and again, for the caches")
+]
+
+
+@app.callback(invoke_without_command=True, epilog=EXAMPLES)
+def run(
+    context: typer.Context,
+    config: ConfigFile = None,
+    url: Url = "",
+    batch: Annotated[list[int] | None, typer.Option(min=1, help="documents in a request")] = None,
+    tokens: Annotated[list[int] | None, typer.Option(min=8, help="tokens in a document")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="per cell, at least")] = 4.0,
+    clients: Annotated[int, typer.Option(min=1, max=256, help="that wait and ask again")] = 1,
+    slo_ms: Annotated[float, typer.Option(min=1, help="p95 that the best value keeps")] = 380.0,
+    pid: Pids = None,
+    key_file: Keys = None,
+    seed: Seed = 1,
+    repeated: Repeated = False,
+    out: Out = None,
+    yes_this_host: Elsewhere = False,
+    as_json: Json = False,
+) -> None:
+    """Measure latency, throughput and memory for batch sizes and document lengths."""
+    if context.invoked_subcommand is not None:
+        return
+    with explained():
+        from deploy.bench import batches, plot, report, session
+
+        target, pids = _endpoint(config, url, pid, key_file, elsewhere=yes_this_host)
+        grid = batches.Grid(
+            batches=tuple(batch or batches.BATCHES),
+            lengths=tuple(tokens or batches.LENGTHS),
+            seconds=seconds,
+            clients=clients,
+            repeated=repeated,
+            pids=tuple(pids),
+        )
+        cells = len(grid.batches) * len(grid.lengths)
+        rows, body = _progress(
+            "measuring", cells, lambda tick: session.batch_table(target, grid, seed=seed, done=tick)
+        )
+        best = batches.best_value(rows, limit_ms=slo_ms)
+        body["best_value"] = None if best is None else report.batch_json([best])[0]
+        words = (
+            f"no batch size keeps p95 within {slo_ms:g} ms"
+            if best is None
+            else f"best value with p95 within {slo_ms:g} ms: {best.batch} documents of "
+            f"{best.doc_tokens} tokens, {best.summary.docs_per_s:.1f} documents/s"
+        )
+        _show(body, report.batch_table(rows), [words], as_json=as_json)
+        _keep(
+            out,
+            "batches",
+            body,
+            report.batch_markdown(rows) + f"\n{words}\n",
+            lambda path: plot.batches(rows, path),
+        )
+
+
+@app.command(
+    epilog=examples(
+        "rankguard bench load --rate 5 --seconds 30",
+        "rankguard bench load --slo-ms 380 --percentile 95 --documents 4 --tokens 512",
+        "rankguard bench load --slo-ms 500 --wanted 40 --replicas 2",
+    )
+)
+def load(
+    config: ConfigFile = None,
+    url: Url = "",
+    rate: Annotated[float, typer.Option(min=0.01, help="requests a second, or the first")] = 2.0,
+    slo_ms: Annotated[
+        float | None, typer.Option(min=1, help="search the highest rate within this")
+    ] = None,
+    percentile: Annotated[int, typer.Option(help="50, 95 or 99, of the objective")] = 99,
+    documents: Annotated[int, typer.Option(min=1, help="in a request")] = 10,
+    tokens: Annotated[int, typer.Option(min=8, help="in a document")] = 128,
+    seconds: Annotated[float, typer.Option(min=0.1, help="per run")] = 10.0,
+    burst: Annotated[int, typer.Option(min=1, help="requests that arrive together")] = 1,
+    wanted: Annotated[float | None, typer.Option(min=0.01, help="rate to size for")] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="that serve now")] = 1,
+    key_file: Keys = None,
+    seed: Seed = 1,
+    repeated: Repeated = False,
+    out: Out = None,
+    yes_this_host: Elsewhere = False,
+    as_json: Json = False,
+) -> None:
+    """Send at set times, whatever the answers do; with --slo-ms, find the highest rate it keeps."""
+    with explained():
+        from deploy.bench import plot, report, session, sizing, slo
+        from deploy.evaluate.dataset import DataError
+
+        if percentile not in {50, 95, 99}:
+            raise DataError("--percentile is 50, 95 or 99")
+        objective = None if slo_ms is None else slo.Objective(percentile, slo_ms)
+        target, _ = _endpoint(config, url, None, key_file, elsewhere=yes_this_host)
+        offered = session.Offered(documents, tokens, seconds, rate, burst, repeated, objective)
+        trials, body = _progress(
+            "runs",
+            None if objective else 1,
+            lambda tick: session.offered_load(target, offered, seed=seed, done=tick),
+        )
+        advice = sizing.advise(trials, wanted=wanted, replicas=replicas)
+        body["advice"] = None if advice is None else advice.to_json()
+        words = [] if advice is None else [advice.words]
+        _show(body, report.load_table(trials), words, as_json=as_json)
+        _keep(
+            out,
+            "load",
+            body,
+            report.load_markdown(trials) + "".join(f"\n{each}\n" for each in words),
+            lambda path: plot.rates(trials, objective, path),
+        )
+        if not any(each.met in {slo.Met.YES, slo.Met.NOT_ASKED} for each in trials):
+            raise typer.Exit(1)
+
+
+@app.command(
+    epilog=examples(
+        "rankguard bench compare vllm+http://127.0.0.1:8001",
+        "rankguard bench compare bare=http://127.0.0.1:8001 --clients 1 --clients 16 --rounds 5",
+    )
+)
+def compare(
+    other: Annotated[str, typer.Argument(help="[NAME=][DIALECT+]URL to compare with")],
+    config: ConfigFile = None,
+    url: Url = "",
+    clients: Annotated[list[int] | None, typer.Option(min=1, help="default 1, 4")] = None,
+    documents: Annotated[list[int] | None, typer.Option(min=1, help="default 10, 100")] = None,
+    tokens: Annotated[int, typer.Option(min=8, help="in a document")] = 128,
+    rounds: Annotated[int, typer.Option(min=1, max=50)] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, help="per run")] = 3.0,
+    pid: Pids = None,
+    other_pid: Annotated[list[int] | None, typer.Option(help="its processes, for CPU")] = None,
+    key_file: Keys = None,
+    seed: Seed = 1,
+    repeated: Repeated = False,
+    out: Out = None,
+    yes_this_host: Elsewhere = False,
+    as_json: Json = False,
+) -> None:
+    """Compare with another endpoint: short runs in turn, the ratio of each round and its spread."""
+    with explained():
+        from deploy.bench import report, session, versus
+
+        target, pids = _endpoint(config, url, pid, key_file, elsewhere=yes_this_host)
+        against, _ = _endpoint(config, other, [], key_file, elsewhere=yes_this_host)
+        shapes = [
+            versus.Shape(count, size, tokens, repeated)
+            for count in clients or (1, 4)
+            for size in documents or (10, 100)
+        ]
+        found, body = _progress(
+            "runs",
+            len(shapes) * (rounds + 1) * 2,
+            lambda tick: session.side_by_side(
+                versus.Side(target, tuple(pids)),
+                versus.Side(against, tuple(other_pid or ())),
+                shapes,
+                rounds=rounds,
+                seconds=seconds,
+                seed=seed,
+                done=lambda _: None,
+                tick=lambda: tick(None),
+            ),
+        )
+        agreed = body["agreement"]
+        words = (
+            f"{agreed['pairs']} pairs asked on both sides: scores differ by at most "
+            f"{agreed['largest']:.4f}, {agreed['same_order']:.0%} of requests in the same order"
+        )
+        _show(body, report.versus_table(found), [words], as_json=as_json)
+        _keep(out, "compare", body, report.versus_markdown(found) + f"\n{words}\n", None)
+
+
+def _endpoint(
+    config: Path | None,
+    url: str,
+    pid: list[int] | None,
+    key_file: list[str] | None,
+    *,
+    elsewhere: bool,
+) -> tuple[Target, list[int]]:
+    """The endpoint, and its processes: those given, else the local replicas if it is ours."""
+    from deploy.bench import memory
+    from deploy.config import load as load_config
+    from deploy.evaluate import choice
+
+    settings = load_config(config).service
+    own = f"http://127.0.0.1:{settings.port}"
+    keys = choice.keys(key_file or [])
+    (target,) = choice.targets(
+        url or own, [], model="", instruction="", keys=keys, elsewhere=elsewhere
+    )
+    assert not isinstance(target, str)
+    if pid is None and target.is_loopback and target.url.endswith(f":{settings.port}"):
+        pid = memory.replica_pids(settings.state_dir)
+    return target, pid or []
+
+
+def _progress(what: str, total: int | None, work: Callable[[Callable[[Any], None]], Any]) -> Any:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        return work(lambda _: progress.advance(task))
+
+
+def _show(body: dict[str, Any], table: Table, words: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(body, ensure_ascii=False, indent=1))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(table)
+    for each in words:
+        console.print(each)
+
+
+def _keep(
+    out: Path | None,
+    name: str,
+    body: dict[str, Any],
+    text: str,
+    picture: Callable[[Path], None] | None,
+) -> None:
+    if out is None:
+        return
+    from deploy.evaluate.dataset import DataError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        whole = json.dumps(body, ensure_ascii=False, indent=1)
+        (out / f"{name}.json").write_text(f"{whole}\n", encoding="utf-8")
+        (out / f"{name}.md").write_text(text, encoding="utf-8")
+        if picture is not None:
+            picture(out / f"{name}.png")
+    except OSError as error:
+        raise DataError(f"{out}: {error.strerror}") from None
