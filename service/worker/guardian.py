@@ -13,7 +13,8 @@ import subprocess
 from pathlib import Path
 
 # Reads until the worker's end of the pipe closes, which the kernel does however the worker ends.
-_SCRIPT = 'trap "" TERM INT HUP; read -r _; kill -KILL -- "-$1"'
+# `kill -KILL -- -N` is an error in dash ("Illegal number"); with `-s` every POSIX shell takes it.
+_SCRIPT = 'trap "" TERM INT HUP; read -r _; kill -s KILL -- "-$1"'
 
 
 class Guardian:
