@@ -12,6 +12,7 @@ from alerts.gate import Circuit, Gate, GateLimits
 from alerts.held import digest
 from alerts.message import Kind, Outcome, Verdict
 from alerts.model import Alert, Status
+from alerts.names import DELIVERY_FAILING
 from alerts.outbox import Entry, Outbox, State
 from alerts.retry import Next, RetryLimits
 from alerts.sender import Sender
@@ -140,7 +141,12 @@ class Courier:
             self._delivered(entry, now, was_failing=was_failing)
         else:
             self._failed(entry, outcome, decision.next, now)
-            LOG.warning("alert to %s: %s: %s", self.name, decision.reason, outcome.detail)
+            # the first one, the one that opens the circuit, and then one in twenty
+            loud = self.gate.failed in {0, 1, self._rules.gate.failures} or not (
+                self.gate.failed % 20
+            )
+            level = logging.WARNING if loud else logging.DEBUG
+            LOG.log(level, "alert to %s: %s: %s", self.name, decision.reason, outcome.detail)
 
     def _delivered(self, entry: Entry, now: float, *, was_failing: bool) -> None:
         self.tally.sent += 1
@@ -152,25 +158,30 @@ class Courier:
         ended = entry.message.status is Status.RESOLVED and not entry.origin
         if fallback and ended and self._outbox.stood_in(entry, fallback):
             # who was told that it fires is told that it ended
-            self._outbox.stand_in(entry, fallback, self._note(), now)
+            self._stand_in(entry, now)
 
     def _failed(self, entry: Entry, outcome: Outcome, then: Next, now: float) -> None:
         self.tally.tries_failed += 1
         self.tally.last_error = outcome.detail
-        fallback = self._rules.fallback
-        if not fallback:
+        if not self._rules.fallback:
             return
-        if then in {Next.FAILED, Next.EXPIRED} and not entry.origin:
-            self._outbox.stand_in(entry, fallback, self._note(), now)
+        if then in {Next.FAILED, Next.EXPIRED}:
+            self._stand_in(entry, now)
         since = self.gate.failing_since
         if since is not None and now - since >= self._rules.fallback_after_s:
             before = now - self._rules.fallback_after_s
             for waiting in self._outbox.stale(self.name, before, AT_ONCE):
-                if not waiting.origin:
-                    self._outbox.stand_in(waiting, fallback, self._note(), now)
+                self._stand_in(waiting, now)
 
-    def _note(self) -> str:
-        return f"stands_in:{self.name}"
+    def _stand_in(self, entry: Entry, now: float) -> None:
+        """Give the message to the fallback, unless it is there in another's place already."""
+        fallback = self._rules.fallback
+        about_fallback = all(
+            alert.name == DELIVERY_FAILING and alert.labels.get("receiver") == fallback
+            for alert in entry.message.alerts
+        )
+        if not entry.origin and not about_fallback:
+            self._outbox.stand_in(entry, fallback, f"stands_in:{self.name}", now)
 
     def _roll_up(self, now: float) -> None:
         """After an outage: what is late and over comes as one, what still fires by itself."""

@@ -463,6 +463,8 @@ class _Working:
         for position, (last, fp) in enumerate(sorted(done)):
             if abs(self.now - last) > keep_s or position < excess:
                 del self.tracks[fp]
+            else:
+                self.wake.append(last + keep_s + 1)
 
     def changed(self) -> dict[tuple[str, str], str | None]:
         """What differs from before this round, as the outbox keeps it."""
