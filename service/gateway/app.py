@@ -31,6 +31,7 @@ from service.gateway.dispatch import Dispatcher
 from service.gateway.endpoint import Endpoint
 from service.gateway.intake import Intake
 from service.gateway.process import CannotStart
+from service.gateway.pulse import Pulse
 from service.gateway.replicas import Replicas
 from service.gateway.routes import ScoringRoute
 from service.gateway.schema.call import Limits
@@ -74,11 +75,16 @@ def create_app(
         transport = Transport()
         parts = _parts(settings, metrics, keys, transport)
         app.state.parts = parts
-        watching = asyncio.create_task(parts.replicas.watch())
+        watching = [
+            asyncio.create_task(parts.replicas.watch()),
+            asyncio.create_task(Pulse(parts.replicas, transport).watch()),
+        ]
         try:
             yield
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
             await transport.close()
 
     app = FastAPI(
@@ -193,9 +199,8 @@ def _add_operations(app: FastAPI, engine: EngineSettings) -> None:
     async def docs() -> Response:
         return HTMLResponse(docs_page.PAGE, headers=docs_page.HEADERS)
 
-    app.add_api_route("/livez", livez)
-    app.add_api_route("/readyz", readyz)
-    app.add_api_route("/health", readyz)
+    for path, page in (("/livez", livez), ("/readyz", readyz), ("/health", readyz)):
+        app.add_api_route(path, page, methods=["GET", "HEAD"])
     app.add_api_route("/v1/models", models)
     app.add_api_route("/metrics", metrics)
     app.add_api_route("/docs", docs, include_in_schema=False)

@@ -85,6 +85,7 @@ class Endpoint:
             )
             async with self._intake.body(request.headers, request.receive) as content:
                 parsed = json_body.parse(content)
+                del content  # the texts are held once, not twice, while they wait
                 call = choose(parsed.fields).read(parsed.fields, self._limits)
                 scored = await self._score(request.receive, call, note, key, began)
         finally:

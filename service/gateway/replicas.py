@@ -125,8 +125,11 @@ class Replicas:
 
     def not_ready_reason(self) -> str | None:
         """None when there is a replica to route to, else why not, in a few words."""
-        if any(one.routable for one in self._replicas.values()):
+        routable = self.routable()
+        if any(one.health.reachable for one in routable):
             return None
+        if routable:
+            return ", ".join(f"{one.id} does not accept connections" for one in routable)
         if not self.readable:
             return "the state directory cannot be read"
         if not self._replicas:
@@ -276,6 +279,12 @@ class Replicas:
     def succeeded(self, replica: Replica) -> None:
         replica.health = Health()
         replica.stalled = False
+
+    def reached(self, replica: Replica) -> None:
+        before = replica.health
+        replica.health = routing.after_contact(before, self._clock())
+        if replica.health is not before:
+            self.wake()
 
     def failed(self, replica: Replica, failure: Failure) -> bool:
         """Note a failure. True when the replica is ejected by it."""

@@ -47,11 +47,16 @@ class Why(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the gateway itself saw of a replica: failures since the last success."""
+    """What the gateway itself saw of a replica: failures since the last success.
+
+    Attributes:
+        reachable: the last connection to it did not break.
+    """
 
     failures: int = 0
     errors: int = 0
     ejected_until: float = 0.0
+    reachable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +127,19 @@ def after_failure(health: Health, failure: Failure, now: float) -> Health:
         return health
     if failure is Failure.ERROR and health.errors + 1 < ERRORS_BEFORE_EJECTION:
         return replace(health, errors=health.errors + 1)
+    reachable = failure is Failure.ERROR
     if health.ejected_until > now:
         # chunks that were in flight together fail together: that is one failure, not many
-        return health
+        return replace(health, reachable=reachable)
     pause = min(EJECT_FIRST_S * 2.0 ** min(health.failures, 16), EJECT_LONGEST_S)
-    return Health(health.failures + 1, health.errors + 1, now + pause)
+    return Health(health.failures + 1, health.errors + 1, now + pause, reachable)
+
+
+def after_contact(health: Health, now: float) -> Health:
+    """The replica's health after it answered a probe: it may be tried at once, no more."""
+    if health.reachable:
+        return health
+    return replace(health, reachable=True, ejected_until=now)
 
 
 def retry_pause(errors: int) -> float:

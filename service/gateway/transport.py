@@ -64,6 +64,23 @@ class Transport:
     async def close(self) -> None:
         await self._session.close()
 
+    async def refuses(self, url: str) -> bool:
+        """Whether nobody listens there. Slow or busy is not refusing: that is not for us to judge.
+
+        Args:
+            url: the worker's base URL.
+        """
+        try:
+            async with self._session.get(
+                url + "/livez", timeout=aiohttp.ClientTimeout(total=CONNECT_S)
+            ) as response:
+                await response.read()
+        except asyncio.TimeoutError:
+            return False
+        except (aiohttp.ClientError, OSError):
+            return True
+        return False
+
     async def score(self, url: str, job: ScoreJob) -> Answer:
         """Send the chunk and wait for its scores; cancelling closes the connection.
 

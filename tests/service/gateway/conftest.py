@@ -8,13 +8,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 from service import serving
 from service.gateway import process
 from service.gateway.app import create_app, parts_of
 from service.settings import EngineSettings, ServiceSettings
-from tests.service.gateway.fake_worker import FakeWorker
+from tests.service.gateway.fake_worker import FakeWorker, scores
 
 
 class Gateway:
@@ -121,3 +122,24 @@ async def gateway(start: Callable, worker: FakeWorker) -> Gateway:
     one = await start()
     await one.until_ready()
     return one
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def _module_pair(tmp_path_factory):
+    state_dir = tmp_path_factory.mktemp("state")
+    worker = await FakeWorker(state_dir).start()
+    settings = ServiceSettings(state_dir=state_dir, cache_bytes=0)
+    gateway = await Gateway(settings, EngineSettings()).start()
+    await gateway.until_ready()
+    yield gateway, worker
+    await gateway.stop()
+    await worker.stop()
+
+
+@pytest.fixture
+def one_for_all(_module_pair):
+    """One gateway and worker for all tests of a module, whose loop scope is the module then."""
+    gateway, worker = _module_pair
+    worker.answer = scores
+    worker.jobs.clear()
+    return gateway, worker

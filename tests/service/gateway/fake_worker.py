@@ -85,6 +85,7 @@ class FakeWorker:
     async def start(self, **changes: object) -> FakeWorker:
         app = web.Application(client_max_size=2**30)
         app.router.add_post("/score", self._score)
+        app.router.add_get("/livez", self._livez)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -121,6 +122,9 @@ class FakeWorker:
     @property
     def documents(self) -> list[str]:
         return [document for job in self.jobs for document in job["documents"]]
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok")
 
     async def _score(self, request: web.Request) -> web.StreamResponse:
         job = await request.json()

@@ -5,28 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-import pytest_asyncio
-
-from service.settings import EngineSettings, ServiceSettings
-from tests.service.gateway.conftest import Gateway
-from tests.service.gateway.fake_worker import FakeWorker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON = {"content-type": "application/json"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def one_for_all(tmp_path_factory):
-    """One gateway and worker for the whole table: no bad body may leave a mark on it."""
-    state_dir = tmp_path_factory.mktemp("state")
-    worker = await FakeWorker(state_dir).start()
-    settings = ServiceSettings(state_dir=state_dir, cache_bytes=0)
-    gateway = await Gateway(settings, EngineSettings()).start()
-    await gateway.until_ready()
-    yield gateway, worker
-    await gateway.stop()
-    await worker.stop()
 
 
 @pytest.fixture
@@ -36,7 +18,6 @@ def gateway(one_for_all):
 
 @pytest.fixture
 def worker(one_for_all):
-    one_for_all[1].jobs.clear()
     return one_for_all[1]
 
 

@@ -83,6 +83,19 @@ async def test_nonsense_is_a_failure_of_the_replica(pair, worker, second, body):
     assert second.documents == ASK["documents"]
 
 
+async def test_readiness_notices_a_dead_replica_without_traffic_and_without_a_watchdog(
+    gateway, worker, tmp_path
+):
+    assert (await gateway.get("/readyz")).status == 200
+    await worker.stop()
+    await until_reason(gateway, "replica-0 does not accept connections")
+    back = await FakeWorker(tmp_path).start(started_ticks=7)
+    while (await gateway.get("/readyz")).status != 200:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert (await gateway.post(ASK)).status == 200
+    await back.stop()
+
+
 async def test_a_request_waits_for_the_first_replica(start, tmp_path):
     gateway = await start()
     asked = asyncio.create_task(gateway.post(ASK))

@@ -141,5 +141,24 @@ def test_hedge_after(samples, tokens, expected):
     assert routing.hedge_after(samples, tokens) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("failure", "reachable"),
+    [(Failure.LOST, False), (Failure.UNREACHABLE, False), (Failure.ERROR, True)],
+)
+def test_only_a_broken_connection_makes_a_replica_unreachable(failure, reachable):
+    health = routing.after_failure(Health(errors=2), failure, 100.0)
+    assert health.reachable is reachable
+
+
+def test_an_answered_probe_ends_the_pause_and_keeps_the_trial():
+    lost = routing.after_failure(Health(), Failure.LOST, 100.0)
+    assert routing.after_contact(lost, 100.01) == Health(1, 1, 100.01, reachable=True)
+
+
+def test_an_answered_probe_does_not_excuse_errors():
+    failing = Health(2, 5, 130.0)
+    assert routing.after_contact(failing, 100.0) == failing
+
+
 def test_retries_of_errors_wait_longer_each_time_up_to_a_limit():
     assert [routing.retry_pause(n) for n in (1, 2, 3, 20)] == [0.1, 0.2, 0.4, 2.0]
