@@ -1,0 +1,47 @@
+"""A gateway and a worker as processes, for clients as their users install them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.service.worker.running import worker
+from tests.waiting import until
+
+_GATEWAY = """
+import sys
+from pathlib import Path
+from service.gateway.app import run
+from service.settings import EngineSettings, ServiceSettings
+sys.exit(run(ServiceSettings(port=0, state_dir=Path(sys.argv[1])), EngineSettings()))
+"""
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory) -> Iterator[str]:
+    """The gateway's base URL; the scripted engine behind it ranks by shared words."""
+    state_dir = tmp_path_factory.mktemp("state")
+    with worker(state_dir):
+        process = subprocess.Popen(
+            [sys.executable, "-c", _GATEWAY, str(state_dir)], stderr=subprocess.PIPE, text=True
+        )
+        try:
+            address = _address(process)
+            until("ready", lambda: requests.get(f"{address}/readyz", timeout=5).ok)
+            yield address
+        finally:
+            process.terminate()
+            process.communicate(timeout=10)
+
+
+def _address(process: subprocess.Popen) -> str:
+    for line in process.stderr:
+        entry = json.loads(line)
+        if entry["message"] == "listening":
+            return entry["url"]
+    raise AssertionError("the gateway did not start")
