@@ -42,7 +42,7 @@ class Config(BaseModel):
     alerts: AlertSettings = AlertSettings()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)  # neither frozen nor slotted: Python itself sets an exception's traceback
 class ConfigError(Exception):
     """Everything that is wrong with the configuration, a line each."""
 
@@ -172,20 +172,23 @@ def show(config: Config) -> str:
 def _show_section(name: str, section: BaseModel, lines: list[str]) -> None:
     lines += ["", f"[{name}]"]
     nested: list[tuple[str, BaseModel]] = []
+    # after the keys: in TOML, what follows a table's heading belongs to that table
+    tables: list[tuple[str, BaseModel]] = []
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
         if isinstance(value, BaseModel):
             nested.append((f"{name}.{key}", value))
             continue
         if isinstance(value, tuple | list) and value and isinstance(value[0], BaseModel):
-            for item in value:
-                _show_item(f"{name}.{key}", item, lines)
+            tables += [(f"{name}.{key}", item) for item in value]
             continue
         if field.description:
             lines.append(f"# {field.description}")
         lines.append(f"# {key} is not set" if value is None else f"{key} = {_toml(value)}")
     for inner, model in nested:
         _show_section(inner, model, lines)
+    for table, item in tables:
+        _show_item(table, item, lines)
 
 
 def _show_item(name: str, item: BaseModel, lines: list[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from deploy.config import Config
-from deploy.render import alertmanager, dashboards, prometheus, proxy, systemd
+from deploy.render import alertmanager, compose, dashboards, prometheus, proxy, systemd
 from deploy.render.artefact import Artefact
 from deploy.render.host import Site
 
@@ -20,6 +20,7 @@ class Kind(str, Enum):
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
     GRAFANA = "grafana"
+    COMPOSE = "compose"
     HAPROXY = "haproxy"
     NGINX = "nginx"
 
@@ -29,6 +30,7 @@ RENDERERS: Mapping[Kind, Renderer] = {
     Kind.PROMETHEUS: prometheus.prometheus,
     Kind.ALERTMANAGER: alertmanager.alertmanager,
     Kind.GRAFANA: dashboards.grafana,
+    Kind.COMPOSE: compose.compose,
     Kind.HAPROXY: proxy.haproxy,
     Kind.NGINX: proxy.nginx,
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from deploy.config import Config
 from deploy.render.artefact import Artefact
-from deploy.render.host import Site, targets
+from deploy.render.host import Site, Target, targets
 from deploy.render.rules.book import rule_book
 from deploy.render.rules.model import AlertRule, Group
 from deploy.render.template import fill
@@ -25,7 +25,14 @@ def prometheus(config: Config, site: Site) -> list[Artefact]:
     ]
 
 
-def scrape_file(config: Config, site: Site, *, alertmanager: str = ALERTMANAGER) -> str:
+def scrape_file(
+    config: Config,
+    site: Site,
+    *,
+    alertmanager: str = ALERTMANAGER,
+    hosts: Sequence[Target] = (),
+) -> str:
+    """What to scrape: every host of the site, or `hosts` where other names lead there."""
     jobs = ((Job.GATEWAY.value, config.service.port), (Job.WATCHDOG.value, config.monitor.port))
     return fill(
         "prometheus/prometheus.yml",
@@ -33,7 +40,7 @@ def scrape_file(config: Config, site: Site, *, alertmanager: str = ALERTMANAGER)
         timeout_s=SCRAPE_S - 1,
         alertmanager=alertmanager,
         jobs=jobs,
-        targets=targets(site),
+        targets=hosts or targets(site),
     )
 
 

@@ -1,0 +1,1 @@
+"""Container image: Dockerfile, lock files and what runs first inside."""
