@@ -7,6 +7,10 @@ from typing import Protocol
 from alerts.message import Message, Outcome
 
 
+class ReceiverError(Exception):
+    """A receiver cannot be set up. Names the file or the package, and shows no secret."""
+
+
 class Sender(Protocol):
     """One receiver. Used by one thread at a time."""
 

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from alerts.labels import Matcher, all_match, parse_matcher
 
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
 
 class SilenceError(ValueError):
     """A silence that cannot be accepted."""
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90s`, `30m`, `2h` or `1d`.
+
+    Raises:
+        SilenceError: it is none of these, or not more than zero.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    seconds = float(found[1]) * _UNIT_S[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise SilenceError(f"{text!r} is not a duration such as 90s, 30m, 2h or 1d")
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from alerts.message import Message, Outcome, Verdict
+from alerts.sender import ReceiverError
 from alerts.senders.tone import as_text, headline
 from alerts.words import Author
 
@@ -20,7 +21,7 @@ class Notifier(Protocol):
     def notify(self, *, title: str, body: str, notify_type: str) -> object: ...
 
 
-class AppriseMissing(Exception):
+class AppriseMissing(ReceiverError):
     """The package is not installed, or it knows none of the URLs."""
 
 

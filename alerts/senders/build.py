@@ -23,7 +23,7 @@ from alerts.receivers import (
     WebhookReceiver,
     WeComReceiver,
 )
-from alerts.sender import Sender
+from alerts.sender import ReceiverError, Sender
 from alerts.senders.alertmanager import AlertmanagerSender, AlertmanagerTarget, basic
 from alerts.senders.apprise import AppriseSender, make_notifier
 from alerts.senders.chat import ChatSender, Dialect
@@ -46,7 +46,7 @@ from alerts.zone import zone_of
 Clock = Callable[[], float]
 
 
-class SecretError(Exception):
+class SecretError(ReceiverError):
     """A secret's file cannot be read or is empty; names the file and never what it holds."""
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 import jinja2
 import jinja2.sandbox
 
+from alerts.sender import ReceiverError
+
 MAX_BYTES = 512_000
 """More than any webhook takes."""
 
 
-class TemplateError(Exception):
+class TemplateError(ReceiverError):
     """The template cannot be read, does not parse, or fails; says where."""
 
 
