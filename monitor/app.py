@@ -27,8 +27,10 @@ from monitor.adopt import take_over
 from monitor.board import FileBoard
 from monitor.casebook import Casebook
 from monitor.exporter import SnapshotCollector
+from monitor.inbox import CommandAsked, Inbox
 from monitor.journal import Journal, JournalError
-from monitor.loop import CommandAsked, Inbox, Loop, LoopLimits
+from monitor.keeper import LoopLimits, Tools
+from monitor.loop import Loop
 from monitor.memory import fresh_start, to_json
 from monitor.model import Moment
 from monitor.notify import Notifier
@@ -257,11 +259,7 @@ class _Watchdog:
         )
         return Loop(
             clock=self._clock,
-            actuator=self._actuator,
-            board=self._board,
-            probes=self._probes,
-            journal=self._journal,
-            casebook=casebook,
+            tools=Tools(self._actuator, self._board, self._probes, self._journal, casebook),
             inbox=self._inbox,
             limits=LoopLimits(
                 poll_s=settings.poll_s,

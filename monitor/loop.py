@@ -7,133 +7,57 @@ wake it; a tick that is missed loses nothing but time.
 from __future__ import annotations
 
 import logging
-import queue
-import random
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from alerts.model import Severity
-from monitor.casebook import Casebook
-from monitor.health import HealthLimits, assess, canary_due
-from monitor.journal import Journal, JournalError, Transition
-from monitor.memory import to_json
-from monitor.model import (
-    CanaryOutcome,
-    CanaryResult,
-    Health,
-    Moment,
-    ProcessSample,
-    Progress,
-    Reason,
-    Unavailable,
-    Verdict,
+from monitor.cardbook import CardBook
+from monitor.cardhealth import CardLimits, Finding
+from monitor.collectors.kmsg import OomKill
+from monitor.gpu import XidEvent
+from monitor.host import HostLimits, HostSample, judge_host
+from monitor.inbox import (
+    CanarySeen,
+    CardsSeen,
+    CommandAsked,
+    CordonAsked,
+    HostSeen,
+    Inbox,
+    KernelSeen,
+    LoadSeen,
+    Message,
+    ProgressSeen,
 )
-from monitor.policy import PolicyLimits, decide
-from monitor.ports import Actuator, ActuatorError, Board, Clock, Probes
-from monitor.probes.canary import CanaryLimits, judge
-from monitor.replica import (
-    Action,
-    CloseIncidents,
-    Command,
-    CommandKind,
-    Decision,
-    Kill,
-    NoteAction,
-    OpenIncident,
-    Phase,
-    Replica,
-    Start,
-    Surroundings,
-    Terminate,
-)
+from monitor.journal import Transition
+from monitor.keeper import UP, Keeper, LoopLimits, Tools
+from monitor.model import Health, Moment, Reason
+from monitor.ports import Clock
+from monitor.probes.process import read_stat
+from monitor.replica import Command, CommandKind, Phase, Replica
+from monitor.scaling import CPU_ENGINES, Load, Placement, ScalingLimits, ScalingState, place, resize
 from monitor.snapshot import Counters, ReplicaView, Snapshot
 from monitor.watch import Watch
 
-_BUSY_PHASES = {Phase.STARTING, Phase.STOPPING}
 _QUICK_S = 0.1  # between two looks while something starts or ends
-_CPU_EVERY_S = 0.5
+_DOUBTFUL_S = 0.25
 _BLIND_S = 5.0  # a pause between two ticks over which the watchdog itself did not run
 _JUMP_S = 2.0  # wall against monotonic clock between two ticks: somebody set the time
-_STEPS = 4  # phases a replica may pass in one tick: dead -> stopped -> started
-_EXIT_START_FAILED, _EXIT_FOR_GOOD = 75, 78
+_OOM_KEPT_S = 300.0
 
 log = logging.getLogger("rankguard.watchdog")
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressSeen:
-    """A `/progress` probe ended; moments are `time.monotonic()` seconds."""
+@dataclass(slots=True)
+class _Seen:
+    """What was last heard of host and load; moments are `time.monotonic()` seconds."""
 
-    replica: str
-    generation: int
-    sample: Progress | Unavailable
-    began: float
-    ended: float
-
-
-@dataclass(frozen=True, slots=True)
-class CanarySeen:
-    """A canary ended; its values are not judged yet."""
-
-    replica: str
-    result: CanaryResult
-
-
-@dataclass(frozen=True, slots=True)
-class CommandAsked:
-    """An operator asked for something."""
-
-    replica: str
-    command: Command
-
-
-Message = ProgressSeen | CanarySeen | CommandAsked
-
-
-class Inbox:
-    """Bounded; full means that the loop does not run, and then a probe more is of no use."""
-
-    def __init__(self, size: int = 1000) -> None:
-        self._queue: queue.Queue[Message] = queue.Queue(size)
-        self._event = threading.Event()
-        self.dropped = 0
-
-    def wake(self) -> None:
-        self._event.set()
-
-    def post(self, message: Message) -> None:
-        try:
-            self._queue.put_nowait(message)
-        except queue.Full:
-            self.dropped += 1
-        self._event.set()
-
-    def wait(self, timeout_s: float) -> None:
-        self._event.wait(timeout_s)
-        self._event.clear()
-
-    def take(self) -> list[Message]:
-        found: list[Message] = []
-        while len(found) < self._queue.maxsize:
-            try:
-                found.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class LoopLimits:
-    """All that the loop's decisions take from the settings; seconds."""
-
-    poll_s: float = 1.0
-    canary_s: float = 15.0
-    health: HealthLimits = field(default_factory=HealthLimits)
-    policy: PolicyLimits = field(default_factory=PolicyLimits)
-    canary: CanaryLimits = field(default_factory=CanaryLimits)
+    mono: float | None = None
+    wall: float = 0.0
+    host: HostSample | None = None
+    oom: OomKill | None = None
+    load: Load | None = None
+    told: set[tuple[str | None, str]] = field(default_factory=set)
 
 
 class Loop:
@@ -143,336 +67,328 @@ class Loop:
         self,
         *,
         clock: Clock,
-        actuator: Actuator,
-        board: Board,
-        probes: Probes,
-        journal: Journal,
-        casebook: Casebook,
+        tools: Tools,
         inbox: Inbox,
         limits: LoopLimits,
         watches: Sequence[Watch],
         publish: Callable[[Snapshot], None],
-        save_evidence: Callable[[Watch, Verdict], None] | None = None,
-        chance: Callable[[], float] = random.random,
+        await_cards: bool = False,
+        card_limits: CardLimits | None = None,
+        scaling: ScalingLimits | None = None,
+        make_watch: Callable[[str], Watch] | None = None,
         notices: Sequence[str] = (),
     ) -> None:
+        """Wire it.
+
+        Args:
+            await_cards: there is a driver, so no replica is started before the first look at it.
+            scaling: None: as many replicas as there are watches, always.
+            make_watch: makes the watch of a replica that scaling adds.
+        """
         self._clock = clock
-        self._actuator = actuator
-        self._board = board
-        self._probes = probes
-        self._journal = journal
-        self._casebook = casebook
+        self._tools = tools
         self._inbox = inbox
-        self._limits = limits
+        self._keeper = Keeper(tools, limits)
         self._watches = {watch.replica.id: watch for watch in watches}
         self._publish = publish
-        self._save_evidence = save_evidence
-        self._chance = chance
-        self._notices = tuple(notices)
-        self._baselines = journal.baselines()
-        self._last_tick: float | None = None
-        self._last_wall: float | None = None
+        self._await_cards = await_cards
+        self._cards = CardBook(card_limits or CardLimits())
+        self._scaling = scaling or ScalingLimits(len(watches), len(watches))
+        self._size = ScalingState(len(watches))
+        self._make_watch = make_watch
+        self.notices = tuple(notices)
+        self._seen = _Seen()
         self._started_at = clock.now().wall
         self._ticks = 0
         self._tick_errors = 0
-        self._journal_errors = 0
-        self._restarts: Counter[tuple[str, str]] = Counter()
-        self._canaries: Counter[tuple[str, str]] = Counter()
+        for watch in self._watches.values():
+            self._take_up_hold(watch)
+        self._take_up_cordons()
 
     def tick(self) -> float:
         """One round over everything; returns the seconds until the next one is due."""
         began = time.perf_counter()
         now = self._clock.now()
-        if self._last_tick is not None and now.mono - self._last_tick > (
-            _BLIND_S + self._limits.poll_s
-        ):
-            log.warning("the watchdog did not run for %.1f s", now.mono - self._last_tick)
-            for watch in self._watches.values():
-                watch.window.forget_blind_time(now.mono)
-        if self._last_wall is not None and self._last_tick is not None:
-            jump_s = (now.wall - self._last_wall) - (now.mono - self._last_tick)
-            if abs(jump_s) > _JUMP_S:
-                log.warning("the wall clock was set by %+.1f s", jump_s)
-                self._probes.realign()
-        self._last_tick, self._last_wall = now.mono, now.wall
+        self._mind_the_gap(now)
         for message in self._inbox.take():
             self._receive(message, now)
+        self._rescale(now)
         for watch in list(self._watches.values()):
             self._look_after(watch, now)
-        self._casebook.flush()
+        self._tell_findings(now)
+        self._tools.casebook.flush()
         self._ticks += 1
         self._publish(self._snapshot(now, time.perf_counter() - began))
         return self._pause(now)
 
+    def set_limits(self, limits: LoopLimits) -> None:
+        """Go by other limits from the next tick on."""
+        self._keeper.limits = limits
+
     def _look_after(self, watch: Watch, now: Moment) -> None:
+        others = [one.replica for one in self._watches.values() if one is not watch]
+        watch.alone = not any(other.routable for other in others)
+        on_card = watch.engine not in CPU_ENGINES
+        fault = self._cards.fault_of(watch.replica.gpu_uuid) if on_card else None
+        watch.window.see_gpu(watch.app_fault or fault)
         try:
-            self._observe(watch, now)
-            for _ in range(_STEPS):
-                if not self._step(watch, now):
-                    break
+            self._keeper.look_after(watch, self._placement, now)
         except Exception:  # one replica's trouble must not blind the loop for the others
             self._tick_errors += 1
             log.exception("%s: this round failed", watch.replica.id)
 
-    # observe
+    def _mind_the_gap(self, now: Moment) -> None:
+        """Time in which the watchdog did not run, or was told another hour, is nobody's fault."""
+        seen = self._seen
+        if seen.mono is not None:
+            gap_s = now.mono - seen.mono
+            if gap_s > _BLIND_S + self._keeper.limits.poll_s:
+                log.warning("the watchdog did not run for %.1f s", gap_s)
+                for watch in self._watches.values():
+                    watch.window.forget_blind_time(now.mono)
+            jump_s = now.wall - seen.wall - gap_s
+            if abs(jump_s) > _JUMP_S:
+                log.warning("the wall clock was set by %+.1f s", jump_s)
+                self._tools.probes.realign()
+        seen.mono, seen.wall = now.mono, now.wall
+
+    # what comes in
 
     def _receive(self, message: Message, now: Moment) -> None:
-        watch = self._watches.get(message.replica)
-        if watch is None:
-            return
+        if isinstance(message, CardsSeen):
+            for event in self._cards.see(message.found, now.mono, now.wall):
+                self._receive_xid(event)
+        elif isinstance(message, KernelSeen):
+            self._receive_kernel(message, now)
+        elif isinstance(message, HostSeen):
+            self._seen.host = message.sample
+        elif isinstance(message, LoadSeen):
+            self._seen.load = message.load
+        elif isinstance(message, CordonAsked):
+            self._cordon(message, now)
+        else:
+            watch = self._watches.get(message.replica)
+            if watch is not None:
+                self._receive_for(watch, message, now)
+
+    def _receive_for(
+        self, watch: Watch, message: ProgressSeen | CanarySeen | CommandAsked, now: Moment
+    ) -> None:
         if isinstance(message, ProgressSeen):
             if message.generation == watch.window.generation:
                 watch.window.see_progress(message.sample, message.began, message.ended)
                 watch.note_rate(message.ended)
         elif isinstance(message, CanarySeen):
-            self._receive_canary(watch, message.result, now)
+            self._keeper.receive_canary(watch, message.result, now)
         else:
             watch.command = message.command
+            self._journal_hold(watch.replica.id, message.command, now)
 
-    def _receive_canary(self, watch: Watch, result: CanaryResult, now: Moment) -> None:
-        manifest = watch.manifest
-        fingerprint = manifest.fingerprint if manifest is not None else ""
-        judged = judge(result, self._baselines.get(fingerprint), self._limits.canary)
-        self._canaries[watch.replica.id, judged.outcome.value] += 1
-        if judged.outcome is not CanaryOutcome.PASSED:
-            log.warning("%s: canary %s: %s", watch.replica.id, judged.outcome.value, judged.detail)
-        elif fingerprint and judged.logits and fingerprint not in self._baselines:
-            self._baselines[fingerprint] = dict(judged.logits)
-            self._journaled(
-                lambda: self._journal.save_baseline(fingerprint, judged.logits, now.wall)
-            )
-        watch.window.see_canary(judged)
+    def _receive_kernel(self, message: KernelSeen, now: Moment) -> None:
+        event = message.event
+        if isinstance(event, OomKill):
+            self._seen.oom = event
+            log.warning("the kernel killed pid %d for memory", event.pid)
+        elif self._cards.see_xid(event, now.wall):
+            self._receive_xid(event)
 
-    def _observe(self, watch: Watch, now: Moment) -> None:
-        identity = watch.replica.identity
-        if identity is None:
+    def _receive_xid(self, event: XidEvent) -> None:
+        """An application's XID: its process is restarted, or asked at once when it is unclear."""
+        log.warning("XID %d on %s (%s)", event.xid, event.pci_bus_id, event.source)
+        uuid = self._cards.restarts_app(event)
+        if uuid is None:
             return
-        watch.window.see_process(self._actuator.look(identity), now.mono)
-        manifest = self._board.manifest(watch.replica.id)
-        if manifest is not None and manifest.identity == identity:
-            watch.manifest = manifest
-            watch.window.see_manifest(manifest, now.mono)
-            if watch.followed != (manifest.generation, manifest.url):
-                watch.followed = (manifest.generation, manifest.url)
-                self._probes.follow(watch.replica.id, manifest.generation, manifest.url)
-        if watch.window.suspicious and now.mono - watch.cpu_at >= _CPU_EVERY_S:
-            watch.cpu_at = now.mono
-            watch.window.see_cpu(self._actuator.cpu(identity), now.mono)
-        if watch.replica.phase in {Phase.STARTING, Phase.SERVING} and canary_due(
-            watch.evidence(), self._limits.canary_s, self._limits.health, now.mono
-        ):
-            self._probes.canary(watch.replica.id)
+        for watch in self._watches.values():
+            identity = watch.replica.identity
+            if watch.replica.gpu_uuid != uuid or identity is None:
+                continue
+            if event.pid is None:
+                self._tools.probes.canary(watch.replica.id)
+                continue
+            stat = read_stat(event.pid)
+            if event.pid == identity.pid or (stat is not None and stat.session == identity.pid):
+                watch.app_fault = Reason.GPU_FAULT
 
-    # assess, decide, act
+    # cards
 
-    def _step(self, watch: Watch, now: Moment) -> bool:
-        """One decision; True when the phase changed and another one may follow at once."""
-        before = watch.replica
-        verdict = Verdict(Health.DEAD, before.reason)
-        if before.identity is not None or before.phase in {Phase.STARTING, Phase.SERVING}:
-            verdict = assess(watch.evidence(), self._limits.health, now.mono)
-        around = Surroundings(
-            leftovers=self._sweep(watch),
-            start_refused=self._start_refused(watch),
-            gpu_uuid=watch.replica.gpu_uuid,
-            chance=self._chance(),
-            command=watch.command,
-        )
-        watch.command = None
-        decision = decide(watch.replica, verdict, around, self._limits.policy, now.mono)
-        self._tell_change(before, verdict, decision, now)
-        watch.verdict = verdict
-        watch.replica = decision.replica
-        self._show(watch)
-        for action in decision.actions:
-            self._act(watch, action, verdict, now)
-        self._remember(watch, now)
-        return decision.replica.phase is not before.phase
+    def _placement(self, watch: Watch) -> Placement:
+        """Where a replica may start now.
 
-    def _sweep(self, watch: Watch) -> int:
-        """After an end: kill what is left of the group, and forget the process once it is gone."""
-        replica = watch.replica
-        if replica.identity is None or replica.phase in _BUSY_PHASES | {Phase.SERVING}:
-            return 0
-        left = self._actuator.leftovers(replica.identity)
-        if left == 0:
-            self._actuator.release(replica.identity)
-            self._board.remove_manifest(replica.id, replica.identity)
-            self._probes.forget(replica.id)
-            watch.followed = None
-            watch.replica = replace(replica, identity=None)
-        return left
-
-    def _start_refused(self, watch: Watch) -> Reason | None:
-        """After failures in a row, one start at a time: a shared cause must not be multiplied."""
-        if watch.replica.failures < 2:
-            return None
+        After failures in a row one at a time: a cause that they share must not be multiplied.
+        """
         others = [one.replica for one in self._watches.values() if one is not watch]
-        starting = any(other.phase is Phase.STARTING for other in others)
-        return Reason.ONE_AT_A_TIME if starting else None
-
-    def _act(self, watch: Watch, action: Action, verdict: Verdict, now: Moment) -> None:
-        identity = watch.replica.identity
-        if isinstance(action, Start):
-            self._start(watch, now)
-        elif isinstance(action, Terminate):
-            if identity is not None:
-                self._actuator.terminate(identity)
-        elif isinstance(action, Kill):
-            if action.evidence and self._save_evidence is not None:
-                self._save_evidence(watch, verdict)
-            if identity is not None:
-                self._actuator.kill(identity)
-        elif isinstance(action, OpenIncident):
-            self._open_incident(watch, action, now)
-        elif isinstance(action, NoteAction):
-            self._casebook.note(action.text, replica=watch.replica.id)
-        elif isinstance(action, CloseIncidents):
-            self._casebook.close(now, replica=watch.replica.id)
-
-    def _start(self, watch: Watch, now: Moment) -> None:
-        self._remember(watch, now)  # the generation is spent before the process exists
-        watch.begin_generation(now.mono)
-        replica = watch.replica
-        try:
-            identity = self._actuator.start(replica.id, replica.generation, replica.gpu_uuid)
-        except ActuatorError as error:
-            log.error("%s: %s", replica.id, error)  # noqa: TRY400 - the trace says nothing more
-            code = _EXIT_FOR_GOOD if error.permanent else _EXIT_START_FAILED
-            gone = ProcessSample(alive=False, exit_code=code, gone_at=now.mono)
-            watch.window.see_process(gone, now.mono)
-            return
-        watch.replica = replace(replica, identity=identity)
-
-    def _open_incident(self, watch: Watch, action: OpenIncident, now: Moment) -> None:
-        replica = watch.replica
-        alone = not any(
-            other.replica.routable for other in self._watches.values() if other is not watch
-        )
-        severity = Severity.CRITICAL if action.page or alone else Severity.WARNING
-        what = action.reason.value.replace("_", " ")
-        self._casebook.open(
-            action.name,
-            now,
-            severity=severity,
-            reason=action.reason.value,
-            summary=f"{replica.id}: {what}" + (f" ({action.detail})" if action.detail else ""),
-            detected_s=action.detected_s,
-            replica=replica.id,
-            gpu_uuid=replica.gpu_uuid,
-            evidence=_evidence_of(watch),
+        if watch.replica.failures >= 2 and any(one.phase is Phase.STARTING for one in others):
+            return Placement(refused=Reason.ONE_AT_A_TIME)
+        if self._await_cards and not self._cards.known:
+            return Placement(refused=Reason.AWAITING_GPUS)
+        taken: dict[str, int] = {}
+        for other in others:
+            if other.gpu_uuid is not None and other.phase in UP:
+                taken[other.gpu_uuid] = taken.get(other.gpu_uuid, 0) + 1
+        return place(
+            self._cards.places(lambda pid: read_stat(pid) is not None),
+            taken,
+            preferred=watch.replica.gpu_uuid,
+            engine=watch.engine,
         )
 
-    # publish
-
-    def _tell_change(
-        self, before: Replica, verdict: Verdict, decision: Decision, now: Moment
-    ) -> None:
-        after = decision.replica
-        if after.phase is before.phase:
-            return
-        restarted = after.restarts - before.restarts
-        if restarted:
-            self._restarts[after.id, decision.reason.value] += restarted
-        log.info(
-            "%s/%d: %s -> %s: %s %s",
-            after.id,
-            after.generation,
-            before.phase.value,
-            after.phase.value,
-            decision.reason.value,
-            verdict.detail if before.phase in {Phase.STARTING, Phase.SERVING} else "",
+    def _cordon(self, asked: CordonAsked, now: Moment) -> None:
+        subject = f"gpu {asked.gpu_uuid}"
+        journal = self._tools.journal
+        if asked.cordon:
+            until = None if asked.for_s is None else now.mono + asked.for_s
+            wall = None if asked.for_s is None else now.wall + asked.for_s
+            self._cards.cordon(asked.gpu_uuid, until)
+            self._keeper.journaled(lambda: journal.hold(subject, now.wall, wall, asked.why))
+        else:
+            self._cards.uncordon(asked.gpu_uuid)
+            self._keeper.journaled(lambda: journal.release(subject))
+        word = "cordoned" if asked.cordon else "in use"
+        change = Transition(
+            now.wall, subject, "", word, Reason.OPERATOR.value, detail=asked.why[:200]
         )
-        transition = Transition(
-            at=now.wall,
-            subject=after.id,
-            generation=after.generation,
-            old=before.phase.value,
-            new=after.phase.value,
-            reason=decision.reason.value,
-            detail=verdict.detail,
-        )
-        self._journaled(lambda: self._journal.record(transition))
+        self._keeper.journaled(lambda: journal.record(change))
 
-    def _show(self, watch: Watch) -> None:
-        """Bring the verdict file up to date before anything is done to the process."""
-        replica = watch.replica
-        reason = Reason.HEALTHY if replica.routable else replica.route_reason
-        shown = (replica.generation, replica.routable, reason.value)
-        if shown != watch.published and replica.generation > 0:
-            self._board.write_verdict(
-                replica.id, replica.generation, routable=replica.routable, reason=reason.value
+    def _take_up_cordons(self) -> None:
+        now = self._clock.now()
+        for subject, until in self._tools.journal.holds().items():
+            if subject.startswith("gpu ") and (until is None or until > now.wall):
+                mono = None if until is None else now.mono + until - now.wall
+                self._cards.cordon(subject.removeprefix("gpu "), mono)
+
+    def _journal_hold(self, replica_id: str, command: Command, now: Moment) -> None:
+        journal = self._tools.journal
+        if command.kind is CommandKind.DRAIN:
+            until = None if command.for_s is None else now.wall + command.for_s
+            self._keeper.journaled(
+                lambda: journal.hold(replica_id, now.wall, until, command.reason.value)
             )
-            watch.published = shown
+        else:
+            self._keeper.journaled(lambda: journal.release(replica_id))
 
-    def _remember(self, watch: Watch, now: Moment) -> None:
-        state = to_json(watch.replica, now)
-        if _lasting(state) != _lasting(watch.saved):
-            watch.saved = state
-            self._journaled(lambda: self._journal.save_replica(watch.replica.id, state))
+    def _take_up_hold(self, watch: Watch) -> None:
+        """A drain that a crash cut short is finished."""
+        holds = self._tools.journal.holds()
+        replica = watch.replica
+        if replica.id not in holds or replica.phase not in {Phase.STARTING, Phase.SERVING}:
+            return
+        until, now = holds[replica.id], self._clock.now()
+        if until is None or until > now.wall:
+            for_s = None if until is None else until - now.wall
+            watch.command = Command(CommandKind.DRAIN, for_s)
 
-    def _journaled(self, write: Callable[[], None]) -> None:
-        try:
-            write()
-        except JournalError as error:
-            self._journal_errors += 1
-            log.error("%s", error)  # noqa: TRY400 - the trace says nothing more
+    # scaling
+
+    def _rescale(self, now: Moment) -> None:
+        self._size = resize(self._size, self._seen.load, self._scaling, now.mono)
+        wanted = {f"replica-{index}" for index in range(self._size.size)}
+        for replica_id in sorted(wanted - set(self._watches)):
+            if self._make_watch is not None:
+                log.info("scaling: adding %s", replica_id)
+                self._watches[replica_id] = self._make_watch(replica_id)
+        for replica_id, watch in list(self._watches.items()):
+            if replica_id in wanted:
+                continue
+            if watch.replica.phase is Phase.DRAINED and watch.replica.identity is None:
+                del self._watches[replica_id]
+                self._tools.board.remove_verdict(replica_id)
+                self._tools.casebook.close(now, replica=replica_id)
+            elif watch.replica.phase is not Phase.DRAINED and not watch.leaving:
+                log.info("scaling: draining %s", replica_id)
+                watch.leaving = True
+                watch.command = Command(CommandKind.DRAIN, reason=Reason.SCALED)
+
+    # what is told
+
+    def _tell_findings(self, now: Moment) -> None:
+        """Incidents of cards and host are open exactly while their finding is there."""
+        found = self._cards.findings()
+        host = list(found.get(None, ()))
+        if self._seen.host is not None:
+            host += judge_host(self._seen.host, HostLimits())
+        oom = self._seen.oom
+        if oom is not None and now.mono - oom.at < _OOM_KEPT_S:
+            host.append(Finding("HostOomKill", "out_of_memory", oom.text, critical=True))
+        found[None] = tuple(host)
+        present = set()
+        for uuid, findings in found.items():
+            for finding in findings:
+                present.add((uuid, finding.name))
+                self._tell_finding(uuid, finding, now)
+        for incident in self._tools.casebook.open_incidents():
+            key = (incident.gpu_uuid, incident.name)
+            if incident.replica is None and key not in present and self._can_close(key):
+                self._tools.casebook.close(now, gpu_uuid=incident.gpu_uuid, name=incident.name)
+
+    def _tell_finding(self, uuid: str | None, finding: Finding, now: Moment) -> None:
+        where = uuid or "host"
+        self._tools.casebook.open(
+            finding.name,
+            now,
+            severity=Severity.CRITICAL if finding.critical else Severity.WARNING,
+            reason=finding.reason,
+            summary=f"{where}: {finding.detail}",
+            gpu_uuid=uuid,
+        )
+
+    def _can_close(self, key: tuple[str | None, str]) -> bool:
+        """Before the first look at cards nothing is known of their old incidents."""
+        return key[1].startswith("Host") or not self._await_cards or self._cards.known
 
     def _snapshot(self, now: Moment, tick_s: float) -> Snapshot:
-        views = tuple(
-            ReplicaView(
-                replica=watch.replica,
-                verdict=watch.verdict,
-                manifest=watch.manifest,
-                progress=watch.window.progress,
-                canary=watch.window.canary,
-                recent=tuple(watch.recent),
-            )
-            for watch in self._watches.values()
-        )
+        keeper, casebook = self._keeper, self._tools.casebook
         counters = Counters(
             ticks=self._ticks,
             tick_errors=self._tick_errors,
-            journal_errors=self._journal_errors + self._casebook.journal_errors,
-            sink_errors=self._casebook.sink_errors,
-            restarts=dict(self._restarts),
-            canaries=dict(self._canaries),
-            incidents=dict(self._casebook.opened),
+            journal_errors=keeper.journal_errors + casebook.journal_errors,
+            sink_errors=casebook.sink_errors,
+            dropped=self._inbox.dropped,
+            restarts=dict(keeper.restarts),
+            canaries=dict(keeper.canaries),
+            incidents=dict(casebook.opened),
         )
         return Snapshot(
             at=now.wall,
             started_at=self._started_at,
             tick_s=tick_s,
-            replicas=views,
-            incidents=self._casebook.open_incidents(),
+            replicas=tuple(_view(watch) for watch in self._watches.values()),
+            wanted=self._size.size,
+            cards=self._cards.views(),
+            gpus=self._cards.round,
+            host=self._seen.host,
+            load=self._seen.load,
+            incidents=casebook.open_incidents(),
             counters=counters,
-            notices=self._notices,
+            notices=self.notices,
         )
 
     def _pause(self, now: Moment) -> float:
-        replicas = [watch.replica for watch in self._watches.values()]
-        if any(replica.phase in _BUSY_PHASES for replica in replicas):
-            return min(_QUICK_S, self._limits.poll_s)
-        if any(
-            watch.verdict and watch.verdict.health is Health.SUSPECT
-            for watch in self._watches.values()
-        ):
-            return min(2 * _QUICK_S, self._limits.poll_s)
+        poll_s = self._keeper.limits.poll_s
+        watches = self._watches.values()
+        if any(one.replica.phase in {Phase.STARTING, Phase.STOPPING} for one in watches):
+            return min(_QUICK_S, poll_s)
+        if any(one.verdict and one.verdict.health is Health.SUSPECT for one in watches):
+            return min(_DOUBTFUL_S, poll_s)
         waits = [
-            replica.start_at - now.mono for replica in replicas if replica.phase is Phase.STOPPED
+            one.replica.start_at - now.mono for one in watches if one.replica.phase is Phase.STOPPED
         ]
-        return max(0.02, min([self._limits.poll_s, *waits]))
+        if waits:
+            return min(max(_QUICK_S, min(waits)), poll_s)
+        return poll_s
 
     # the end
 
     def stop_replicas(self, forced: Callable[[], bool]) -> None:
         """Drain every replica and wait for it; `forced` cuts the drain short."""
+        self._size = replace(self._size, size=len(self._watches))
+        self._scaling = ScalingLimits(len(self._watches), len(self._watches))
         for watch in self._watches.values():
-            watch.command = Command(CommandKind.DRAIN, reason=Reason.SHUTDOWN)
-        deadline = self._clock.now().mono + self._limits.policy.drain_timeout_s + 10.0
+            if watch.replica.phase is not Phase.DRAINED:
+                watch.command = Command(CommandKind.DRAIN, reason=Reason.SHUTDOWN)
+        deadline = self._clock.now().mono + self._keeper.limits.policy.drain_timeout_s + 10.0
         while self._clock.now().mono < deadline:
             self.tick()
-            if all(self._is_down(watch.replica) for watch in self._watches.values()):
+            if all(_is_down(watch.replica) for watch in self._watches.values()):
                 break
             if forced():
                 for watch in self._watches.values():
@@ -480,33 +396,23 @@ class Loop:
                         watch.replica = replace(watch.replica, kill_at=0.0)
             self._inbox.wait(_QUICK_S)
         for replica_id in self._watches:
-            self._board.remove_verdict(replica_id)
-
-    @staticmethod
-    def _is_down(replica: Replica) -> bool:
-        return replica.identity is None and replica.phase not in {
-            Phase.STARTING,
-            Phase.SERVING,
-            Phase.STOPPING,
-        }
+            self._tools.board.remove_verdict(replica_id)
 
     def replicas(self) -> tuple[Replica, ...]:
         return tuple(watch.replica for watch in self._watches.values())
 
 
-def _lasting(state: dict[str, object]) -> dict[str, object]:
-    """Without what drifts with every conversion between the clocks."""
-    drifting = {"start_at", "serving_since", "past", "hold_until", "rearm_at"}
-    return {key: value for key, value in state.items() if key not in drifting}
+def _is_down(replica: Replica) -> bool:
+    return replica.identity is None and replica.phase not in UP
 
 
-def _evidence_of(watch: Watch) -> dict[str, str]:
-    found = {"generation": str(watch.replica.generation)}
-    progress = watch.window.progress
-    if progress is not None:
-        found["in_flight"] = f"{progress.in_flight} documents"
-        found["completed"] = f"{progress.completed} documents"
-    canary = watch.window.canary
-    if canary is not None:
-        found["canary"] = f"{canary.outcome.value} in {1000 * (canary.ended - canary.began):.0f} ms"
-    return found
+def _view(watch: Watch) -> ReplicaView:
+    return ReplicaView(
+        replica=watch.replica,
+        verdict=watch.verdict,
+        waiting=watch.waiting,
+        manifest=watch.manifest,
+        progress=watch.window.progress,
+        canary=watch.window.canary,
+        recent=tuple(watch.recent),
+    )

@@ -42,6 +42,14 @@ def to_json(replica: Replica, now: Moment) -> dict[str, Any]:
     }
 
 
+_DRIFTING = {"start_at", "serving_since", "past", "hold_until", "rearm_at"}
+
+
+def lasting(state: dict[str, Any]) -> dict[str, Any]:
+    """Without what drifts with every conversion between the clocks: what is worth a write."""
+    return {key: value for key, value in state.items() if key not in _DRIFTING}
+
+
 def from_json(replica_id: str, body: dict[str, Any], now: Moment) -> Replica:
     """The replica as the journal has it; raises KeyError or ValueError for what is none."""
 

@@ -41,11 +41,14 @@ class PolicyLimits:
     Attributes:
         drain_timeout_s: from SIGTERM to SIGKILL.
         rearm_s: a replica whose budget was spent gets another chance after so long.
+        abandon_s: a process that SIGKILL does not end within this is left behind: the kernel
+            holds it, and the service cannot wait for that.
     """
 
     backoff: BackoffLimits = field(default_factory=BackoffLimits)
     drain_timeout_s: float = 35.0
     rearm_s: float = 900.0
+    abandon_s: float = 30.0
 
 
 def decide(  # noqa: PLR0911 - one return for each phase
@@ -70,7 +73,7 @@ def decide(  # noqa: PLR0911 - one return for each phase
             return _start_soon(replica, Reason.REARMED, now)
         return _stay(replica)
     if replica.phase is Phase.STOPPING:
-        return _stopping(replica, verdict, now)
+        return _stopping(replica, verdict, limits, now)
     return _running(replica, verdict, around, limits, now)
 
 
@@ -119,7 +122,7 @@ def _stopped(replica: Replica, around: Surroundings, now: float) -> Decision:
     return Decision(started, actions, reason)
 
 
-def _stopping(replica: Replica, verdict: Verdict, now: float) -> Decision:
+def _stopping(replica: Replica, verdict: Verdict, limits: PolicyLimits, now: float) -> Decision:
     if verdict.health is Health.DEAD:
         ended = replace(
             replica,
@@ -130,6 +133,9 @@ def _stopping(replica: Replica, verdict: Verdict, now: float) -> Decision:
             serving_since=None,
         )
         return Decision(ended, (), replica.reason)
+    if replica.kill_at is not None and now >= replica.kill_at + limits.abandon_s:
+        ended = replace(replica, phase=replica.after, since=now, kill_at=None, routable=False)
+        return Decision(ended, (Kill(),), replica.reason)
     if replica.kill_at is not None and now >= replica.kill_at:
         return Decision(replica, (Kill(),), replica.reason)
     return _stay(replica)

@@ -12,7 +12,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from monitor.loop import CanarySeen, Message, ProgressSeen
+from monitor.inbox import CanarySeen, Message, ProgressSeen
 from monitor.model import CanaryOutcome, CanaryResult
 from monitor.probes.canary import CanaryMode
 from monitor.probes.http import HttpProber

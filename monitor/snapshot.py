@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from monitor.cardbook import CardView
+from monitor.gpu import GpuRound
+from monitor.host import HostSample
 from monitor.incident import Incident
-from monitor.journal import Transition
-from monitor.model import CanaryResult, Manifest, Progress, Verdict
+from monitor.model import CanaryResult, Manifest, Progress, Reason, Verdict
 from monitor.replica import Replica
+from monitor.scaling import Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +20,7 @@ class ReplicaView:
 
     replica: Replica
     verdict: Verdict | None = None
+    waiting: Reason | None = None
     manifest: Manifest | None = None
     progress: Progress | None = None
     canary: CanaryResult | None = None
@@ -31,6 +35,7 @@ class Counters:
     tick_errors: int = 0
     journal_errors: int = 0
     sink_errors: int = 0
+    dropped: int = 0
     restarts: Mapping[tuple[str, str], int] = field(default_factory=dict)
     canaries: Mapping[tuple[str, str], int] = field(default_factory=dict)
     incidents: Mapping[str, int] = field(default_factory=dict)
@@ -38,13 +43,22 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`at` and `started_at` are Unix seconds; `tick_s` is what the last tick took."""
+    """The whole at the end of one tick.
+
+    Attributes:
+        at, started_at: Unix seconds. tick_s: what the last tick took.
+        wanted: how many replicas there shall be.
+    """
 
     at: float
     started_at: float
     tick_s: float = 0.0
     replicas: tuple[ReplicaView, ...] = ()
+    wanted: int = 0
+    cards: tuple[CardView, ...] = ()
+    gpus: GpuRound | None = None
+    host: HostSample | None = None
+    load: Load | None = None
     incidents: tuple[Incident, ...] = ()
-    transitions: tuple[Transition, ...] = ()
     counters: Counters = field(default_factory=Counters)
     notices: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from monitor.model import Evidence, Manifest, Verdict
+from monitor.model import Evidence, Manifest, Reason, Verdict
 from monitor.replica import Command, Replica
 from monitor.window import Window
 
@@ -23,6 +23,11 @@ class Watch:
         self.published: tuple[int, bool, str] | None = None
         self.followed: tuple[int, str] | None = None
         self.cpu_at = 0.0
+        self.alone = True  # no other replica is routable
+        self.leaving = False  # scaling took it away
+        self.waiting: Reason | None = None  # why a stopped one is not started yet
+        self.app_fault: Reason | None = None  # an XID that names its process
+        self.engine = ""  # what it ran last
         self.recent: deque[float] = deque(maxlen=120)
         self._completed: tuple[float, int] | None = None
 
@@ -30,11 +35,30 @@ class Watch:
         self.window = Window(self.replica.generation, now)
         self.verdict = None
         self.manifest = None
+        self.app_fault = None
         self.cpu_at = 0.0
         self._completed = None
 
     def evidence(self) -> Evidence:
         return self.window.evidence()
+
+    def see_manifest(self, manifest: Manifest, now: float) -> None:
+        self.manifest = manifest
+        self.engine = manifest.engine
+        self.window.see_manifest(manifest, now)
+
+    def figures(self) -> dict[str, str]:
+        """Two or three numbers that go with an incident."""
+        found = {"generation": str(self.replica.generation)}
+        progress = self.window.progress
+        if progress is not None:
+            found["in_flight"] = f"{progress.in_flight} documents"
+            found["completed"] = f"{progress.completed} documents"
+        canary = self.window.canary
+        if canary is not None:
+            took_ms = 1000 * (canary.ended - canary.began)
+            found["canary"] = f"{canary.outcome.value} in {took_ms:.0f} ms"
+        return found
 
     def note_rate(self, now: float) -> None:
         """Documents per second since the last call, for the sparkline."""

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from monitor.adopt import take_over
 from monitor.casebook import Casebook
+from monitor.inbox import CanarySeen, Inbox, ProgressSeen
 from monitor.journal import Journal
-from monitor.loop import CanarySeen, Inbox, Loop, LoopLimits, ProgressSeen
+from monitor.keeper import Tools
+from monitor.loop import Loop, LoopLimits
 from monitor.model import (
     CanaryOutcome,
     CanaryResult,
@@ -224,11 +226,14 @@ class Machine:
         self.snapshot = None
         self.loop = Loop(
             clock=self.clock,
-            actuator=self.host,
-            board=self.host,
-            probes=self.host,
-            journal=self.journal,
-            casebook=self.casebook,
+            tools=Tools(
+                self.host,
+                self.host,
+                self.host,
+                self.journal,
+                self.casebook,
+                chance=lambda: 0.5,
+            ),
             inbox=self.inbox,
             limits=limits or LoopLimits(),
             watches=take_over(
@@ -241,7 +246,6 @@ class Machine:
                 now=self.clock.now(),
             ),
             publish=self._publish,
-            chance=lambda: 0.5,
         )
 
     def _publish(self, snapshot) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from monitor.inbox import CommandAsked
 from monitor.journal import JournalError
-from monitor.loop import CommandAsked
 from monitor.model import CanaryOutcome, WorkerState
 from monitor.ports import ActuatorError
 from monitor.replica import Command, CommandKind, Phase

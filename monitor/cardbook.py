@@ -1,0 +1,211 @@
+"""All cards: what was last seen of each, its XIDs, its verdict, and who may be placed on it."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from monitor.cardhealth import (
+    CardEvidence,
+    CardLimits,
+    CardState,
+    CardVerdict,
+    Finding,
+    duplicate,
+    feel,
+    judge,
+)
+from monitor.gpu import Card, CardSample, Field, GpuRound, XidEvent, bus_id
+from monitor.model import Reason, Unavailable, Why
+from monitor.scaling import Place
+from monitor.xid import BURST_S, XidClass, classify
+
+_MAX_XIDS = 100  # remembered per card; a storm is one incident and a count
+_HISTORY = 120  # samples behind a sparkline
+_MUCH = 0.2  # share of a card's memory that a stranger must hold to be told of
+
+
+@dataclass(frozen=True, slots=True)
+class CardView:
+    """One card at the end of a tick, for exporter and page."""
+
+    card: Card
+    sample: CardSample
+    verdict: CardVerdict
+    cordoned: bool = False
+    xids: Mapping[int, int] = field(default_factory=dict)
+    last_xid_at: Mapping[int, float] = field(default_factory=dict)
+    utilization: tuple[float, ...] = ()
+
+
+class _Entry:
+    """Mutable, and owned by the loop's thread."""
+
+    def __init__(self, sample: CardSample) -> None:
+        self.evidence = CardEvidence(sample)
+        self.verdict = CardVerdict(CardState.UNKNOWN)
+        self.xids: deque[XidEvent] = deque(maxlen=_MAX_XIDS)
+        self.counts: Counter[int] = Counter()
+        self.last_wall: dict[int, float] = {}
+        self.utilization: deque[float] = deque(maxlen=_HISTORY)
+
+
+class CardBook:
+    """Owned by the loop's thread; moments are `time.monotonic()` seconds."""
+
+    def __init__(self, limits: CardLimits) -> None:
+        self._limits = limits
+        self._entries: dict[str, _Entry] = {}
+        self._cordons: dict[str, float | None] = {}
+        self.driver: str | Unavailable | None = None
+        self._driver_gone_since: float | None = None
+        self.round: GpuRound | None = None
+
+    @property
+    def known(self) -> bool:
+        """There was a look at the cards."""
+        return self.round is not None
+
+    def see(self, found: GpuRound, now: float, wall: float) -> list[XidEvent]:
+        """Take one look; returns the XIDs that are new."""
+        self.round = found
+        self.driver = found.driver
+        gone = isinstance(found.driver, Unavailable)
+        self._driver_gone_since = (self._driver_gone_since or now) if gone else None
+        for sample in found.cards:
+            self._see_card(sample, now)
+        new = [event for event in found.xids if self.see_xid(event, wall)]
+        self.judge(now)
+        return new
+
+    def _see_card(self, sample: CardSample, now: float) -> None:
+        entry = self._entries.get(sample.card.uuid)
+        if entry is None:
+            entry = self._entries[sample.card.uuid] = _Entry(sample)
+        before = entry.evidence
+        faulty = sample.fault is not None
+        entry.evidence = replace(
+            before,
+            sample=sample,
+            faulty_since=(before.faulty_since or now) if faulty else None,
+            faulty_rounds=before.faulty_rounds + 1 if faulty else 0,
+            well_since=None if faulty else (before.well_since or now),
+            heat=feel(before.heat, sample, self._limits, now),
+        )
+        utilization = sample.number(Field.UTILIZATION)
+        if utilization is not None:
+            entry.utilization.append(utilization)
+
+    def see_xid(self, event: XidEvent, wall: float) -> bool:
+        """Take one XID; False when another source told of it already or no card is known."""
+        entry = self._by_address(event.pci_bus_id)
+        if entry is None or duplicate(event, tuple(entry.xids), BURST_S):
+            return False
+        entry.xids.append(event)
+        entry.counts[event.xid] += 1
+        entry.last_wall[event.xid] = wall
+        return True
+
+    def judge(self, now: float) -> None:
+        for entry in self._entries.values():
+            # reset-class XIDs count until the card proved well, others for their time
+            while entry.xids and now - entry.xids[0].at > 4 * self._limits.xid_s:
+                entry.xids.popleft()
+            entry.evidence = replace(entry.evidence, xids=tuple(entry.xids))
+            entry.verdict = judge(entry.evidence, self._limits, now)
+        self._cordons = {
+            uuid: until for uuid, until in self._cordons.items() if until is None or until > now
+        }
+
+    def fault_of(self, uuid: str | None) -> Reason | None:
+        """Why nothing may run on this card."""
+        entry = self._entries.get(uuid) if uuid is not None else None
+        return None if entry is None else entry.verdict.reason
+
+    def restarts_app(self, event: XidEvent) -> str | None:
+        """The card whose application must be restarted for this event."""
+        if classify(event.xid) is not XidClass.RESTART_APP:
+            return None
+        entry = self._by_address(event.pci_bus_id)
+        return None if entry is None else entry.evidence.sample.card.uuid
+
+    def findings(self) -> dict[str | None, tuple[Finding, ...]]:
+        """What to tell of each card; under None of the host. Cordoned cards are not told of."""
+        found: dict[str | None, tuple[Finding, ...]] = {
+            uuid: () if uuid in self._cordons else entry.verdict.findings
+            for uuid, entry in self._entries.items()
+        }
+        found[None] = self._driver_findings()
+        return found
+
+    def _driver_findings(self) -> tuple[Finding, ...]:
+        driver, since = self.driver, self._driver_gone_since
+        if not isinstance(driver, Unavailable) or since is None or self.round is None:
+            return ()
+        if driver.why is Why.NO_LIBRARY or self.round.at - since < self._limits.unknown_s:
+            return ()
+        return (Finding("DriverUnavailable", driver.why.value, driver.detail, critical=True),)
+
+    def cordon(self, uuid: str, until: float | None) -> None:
+        self._cordons[uuid] = until
+
+    def uncordon(self, uuid: str) -> None:
+        self._cordons.pop(uuid, None)
+
+    def places(self, alive: Callable[[int], bool]) -> list[Place]:
+        """Every card as a place; memory of processes that are gone counts as free."""
+        return [
+            Place(
+                uuid,
+                usable=entry.verdict.state in {CardState.OK, CardState.WARNING},
+                cordoned=uuid in self._cordons,
+                free_ratio=_free_ratio(entry.evidence.sample, alive),
+            )
+            for uuid, entry in self._entries.items()
+        ]
+
+    def strangers(self, ours: Collection[int]) -> dict[str, str]:
+        """Cards on which processes that are not ours hold much memory, and in words who."""
+        found = {}
+        for uuid, entry in self._entries.items():
+            sample = entry.evidence.sample
+            total = sample.number(Field.MEMORY_TOTAL)
+            if not total or isinstance(sample.processes, Unavailable):
+                continue
+            held = [one for one in sample.processes if one.pid not in ours]
+            share = sum(one.used_bytes or 0 for one in held) / total
+            if share >= _MUCH:
+                pids = ", ".join(str(one.pid) for one in held[:5])
+                found[uuid] = f"{share:.0%} of its memory is held by pid {pids}"
+        return found
+
+    def views(self) -> tuple[CardView, ...]:
+        return tuple(
+            CardView(
+                card=entry.evidence.sample.card,
+                sample=entry.evidence.sample,
+                verdict=entry.verdict,
+                cordoned=uuid in self._cordons,
+                xids=dict(entry.counts),
+                last_xid_at=dict(entry.last_wall),
+                utilization=tuple(entry.utilization),
+            )
+            for uuid, entry in self._entries.items()
+        )
+
+    def _by_address(self, address: str) -> _Entry | None:
+        for entry in self._entries.values():
+            if bus_id(entry.evidence.sample.card.pci_bus_id) == address:
+                return entry
+        return None
+
+
+def _free_ratio(sample: CardSample, alive: Callable[[int], bool]) -> float | None:
+    total = sample.number(Field.MEMORY_TOTAL)
+    used = sample.number(Field.MEMORY_USED)
+    if not total or used is None:
+        return None
+    if not isinstance(sample.processes, Unavailable):
+        used -= sum(one.used_bytes or 0 for one in sample.processes if not alive(one.pid))
+    return max(0.0, min(1.0, 1.0 - used / total))

@@ -1,0 +1,123 @@
+"""What may reach the loop from other threads: values, one bounded queue, and a way to wake it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass
+
+from monitor.collectors.kmsg import KernelEvent
+from monitor.gpu import GpuRound
+from monitor.host import HostSample
+from monitor.model import CanaryResult, Progress, Unavailable
+from monitor.replica import Command
+from monitor.scaling import Load
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressSeen:
+    """A `/progress` probe ended; moments are `time.monotonic()` seconds."""
+
+    replica: str
+    generation: int
+    sample: Progress | Unavailable
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class CanarySeen:
+    """A canary ended; its values are not judged yet."""
+
+    replica: str
+    result: CanaryResult
+
+
+@dataclass(frozen=True, slots=True)
+class CardsSeen:
+    """One look at all cards ended."""
+
+    found: GpuRound
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSeen:
+    """The kernel told of something."""
+
+    event: KernelEvent
+
+
+@dataclass(frozen=True, slots=True)
+class HostSeen:
+    """One look at the host ended."""
+
+    sample: HostSample
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSeen:
+    """The gateway told of its load; None: it could not be asked."""
+
+    load: Load | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAsked:
+    """An operator asked something of a replica."""
+
+    replica: str
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class CordonAsked:
+    """An operator takes a card out of use, or back; `for_s` None: until taken back."""
+
+    gpu_uuid: str
+    cordon: bool
+    for_s: float | None = None
+    why: str = ""
+
+
+Message = (
+    ProgressSeen
+    | CanarySeen
+    | CardsSeen
+    | KernelSeen
+    | HostSeen
+    | LoadSeen
+    | CommandAsked
+    | CordonAsked
+)
+
+
+class Inbox:
+    """Bounded; full means that the loop does not run, and then a probe more is of no use."""
+
+    def __init__(self, size: int = 1000) -> None:
+        self._queue: queue.Queue[Message] = queue.Queue(size)
+        self._event = threading.Event()
+        self.dropped = 0
+
+    def wake(self) -> None:
+        self._event.set()
+
+    def post(self, message: Message) -> None:
+        try:
+            self._queue.put_nowait(message)
+        except queue.Full:
+            self.dropped += 1
+        self._event.set()
+
+    def wait(self, timeout_s: float) -> None:
+        self._event.wait(timeout_s)
+        self._event.clear()
+
+    def take(self) -> list[Message]:
+        found: list[Message] = []
+        while len(found) < self._queue.maxsize:
+            try:
+                found.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return found

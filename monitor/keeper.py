@@ -1,0 +1,293 @@
+"""Looks after one replica: observe -> assess -> decide -> act, and keeps the word of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from alerts.model import Severity
+from monitor.casebook import Casebook
+from monitor.health import HealthLimits, assess, canary_due
+from monitor.journal import Journal, JournalError, Transition
+from monitor.memory import lasting, to_json
+from monitor.model import (
+    CanaryOutcome,
+    CanaryResult,
+    Health,
+    Moment,
+    ProcessSample,
+    Reason,
+    Verdict,
+)
+from monitor.policy import PolicyLimits, decide
+from monitor.ports import Actuator, ActuatorError, Board, Probes
+from monitor.probes.canary import CanaryLimits, judge
+from monitor.replica import (
+    Action,
+    CloseIncidents,
+    Decision,
+    Kill,
+    NoteAction,
+    OpenIncident,
+    Phase,
+    Replica,
+    Start,
+    Surroundings,
+    Terminate,
+)
+from monitor.scaling import Placement
+from monitor.watch import Watch
+
+RUNNING = frozenset({Phase.STARTING, Phase.SERVING})
+UP = RUNNING | {Phase.STOPPING}
+_CPU_EVERY_S = 0.5
+_STEPS = 4  # phases a replica may pass in one tick: dead -> stopped -> started
+_EXIT_START_FAILED, _EXIT_FOR_GOOD = 75, 78
+
+log = logging.getLogger("rankguard.watchdog")
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLimits:
+    """All that the decisions take from the settings; seconds."""
+
+    poll_s: float = 1.0
+    canary_s: float = 15.0
+    health: HealthLimits = field(default_factory=HealthLimits)
+    policy: PolicyLimits = field(default_factory=PolicyLimits)
+    canary: CanaryLimits = field(default_factory=CanaryLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The adapters with which a replica is looked after.
+
+    Attributes:
+        save_evidence: keeps a bundle of what was seen, before a kill; returns within a second.
+    """
+
+    actuator: Actuator
+    board: Board
+    probes: Probes
+    journal: Journal
+    casebook: Casebook
+    save_evidence: Callable[[Watch, Verdict], None] | None = None
+    chance: Callable[[], float] = random.random
+
+
+class Keeper:
+    """Used by the loop's thread alone."""
+
+    def __init__(self, tools: Tools, limits: LoopLimits) -> None:
+        self._tools = tools
+        self.limits = limits
+        self._baselines = tools.journal.baselines()
+        self.journal_errors = 0
+        self.restarts: Counter[tuple[str, str]] = Counter()
+        self.canaries: Counter[tuple[str, str]] = Counter()
+
+    def look_after(
+        self, watch: Watch, placement: Callable[[Watch], Placement], now: Moment
+    ) -> None:
+        """One round for one replica; several phases may pass in it."""
+        self._observe(watch, now)
+        for _ in range(_STEPS):
+            if not self._step(watch, placement, now):
+                break
+
+    def receive_canary(self, watch: Watch, result: CanaryResult, now: Moment) -> None:
+        """Judge a canary's values against order and baseline, and remember them."""
+        manifest = watch.manifest
+        fingerprint = manifest.fingerprint if manifest is not None else ""
+        judged = judge(result, self._baselines.get(fingerprint), self.limits.canary)
+        self.canaries[watch.replica.id, judged.outcome.value] += 1
+        if judged.outcome is not CanaryOutcome.PASSED:
+            log.warning("%s: canary %s: %s", watch.replica.id, judged.outcome.value, judged.detail)
+        elif fingerprint and judged.logits and fingerprint not in self._baselines:
+            self._baselines[fingerprint] = dict(judged.logits)
+            self.journaled(
+                lambda: self._tools.journal.save_baseline(fingerprint, judged.logits, now.wall)
+            )
+        watch.window.see_canary(judged)
+
+    # observe
+
+    def _observe(self, watch: Watch, now: Moment) -> None:
+        identity = watch.replica.identity
+        if identity is None:
+            return
+        tools = self._tools
+        watch.window.see_process(tools.actuator.look(identity), now.mono)
+        manifest = tools.board.manifest(watch.replica.id)
+        if manifest is not None and manifest.identity == identity:
+            watch.see_manifest(manifest, now.mono)
+            if watch.followed != (manifest.generation, manifest.url):
+                watch.followed = (manifest.generation, manifest.url)
+                tools.probes.follow(watch.replica.id, manifest.generation, manifest.url)
+        if watch.window.suspicious and now.mono - watch.cpu_at >= _CPU_EVERY_S:
+            watch.cpu_at = now.mono
+            watch.window.see_cpu(tools.actuator.cpu(identity), now.mono)
+        if watch.replica.phase in RUNNING and canary_due(
+            watch.evidence(), self.limits.canary_s, self.limits.health, now.mono
+        ):
+            tools.probes.canary(watch.replica.id)
+
+    # assess, decide, act
+
+    def _step(self, watch: Watch, placement: Callable[[Watch], Placement], now: Moment) -> bool:
+        """One decision; True when the phase changed and another one may follow at once."""
+        before = watch.replica
+        verdict = Verdict(Health.DEAD, before.reason)
+        if before.identity is not None or before.phase in RUNNING:
+            verdict = assess(watch.evidence(), self.limits.health, now.mono)
+        left = self._sweep(watch, now)
+        place = placement(watch) if before.phase is Phase.STOPPED else Placement()
+        around = Surroundings(
+            leftovers=left,
+            start_refused=place.refused,
+            gpu_uuid=place.gpu_uuid,
+            chance=self._tools.chance(),
+            command=watch.command,
+        )
+        watch.command = None
+        decision = decide(watch.replica, verdict, around, self.limits.policy, now.mono)
+        self._tell_change(before, verdict, decision, now)
+        watch.verdict = verdict
+        watch.waiting = decision.reason if decision.replica.phase is Phase.STOPPED else None
+        watch.replica = decision.replica
+        self._show(watch)
+        for action in decision.actions:
+            self._act(watch, action, verdict, now)
+        self._remember(watch, now)
+        return decision.replica.phase is not before.phase
+
+    def _sweep(self, watch: Watch, now: Moment) -> int:
+        """After an end: kill what is left of the group, and forget the process once it is gone.
+
+        What cannot even be killed (the kernel holds it) is left behind after a while.
+        """
+        replica = watch.replica
+        if replica.identity is None or replica.phase in UP:
+            return 0
+        left = self._tools.actuator.leftovers(replica.identity)
+        if left and now.mono - replica.since < self.limits.policy.abandon_s:
+            return left
+        if left:
+            log.error("%s: %d processes cannot be killed and are left behind", replica.id, left)
+            self._tools.casebook.note(f"left {left} unkillable processes", replica=replica.id)
+        self._tools.actuator.release(replica.identity)
+        self._tools.board.remove_manifest(replica.id, replica.identity)
+        self._tools.probes.forget(replica.id)
+        watch.followed = None
+        watch.replica = replace(replica, identity=None)
+        return 0
+
+    def _act(self, watch: Watch, action: Action, verdict: Verdict, now: Moment) -> None:
+        tools = self._tools
+        identity = watch.replica.identity
+        if isinstance(action, Start):
+            self._start(watch, now)
+        elif isinstance(action, Terminate):
+            if identity is not None:
+                tools.actuator.terminate(identity)
+        elif isinstance(action, Kill):
+            if action.evidence and tools.save_evidence is not None:
+                tools.save_evidence(watch, verdict)
+            if identity is not None:
+                tools.actuator.kill(identity)
+        elif isinstance(action, OpenIncident):
+            self._open_incident(watch, action, now)
+        elif isinstance(action, NoteAction):
+            tools.casebook.note(action.text, replica=watch.replica.id)
+        elif isinstance(action, CloseIncidents):
+            tools.casebook.close(now, replica=watch.replica.id)
+
+    def _start(self, watch: Watch, now: Moment) -> None:
+        self._remember(watch, now)  # the generation is spent before the process exists
+        watch.begin_generation(now.mono)
+        replica = watch.replica
+        try:
+            identity = self._tools.actuator.start(replica.id, replica.generation, replica.gpu_uuid)
+        except ActuatorError as error:
+            log.error("%s: %s", replica.id, error)  # noqa: TRY400 - the trace says nothing more
+            code = _EXIT_FOR_GOOD if error.permanent else _EXIT_START_FAILED
+            gone = ProcessSample(alive=False, exit_code=code, gone_at=now.mono)
+            watch.window.see_process(gone, now.mono)
+            return
+        watch.replica = replace(replica, identity=identity)
+
+    def _open_incident(self, watch: Watch, action: OpenIncident, now: Moment) -> None:
+        replica = watch.replica
+        severe = action.page or watch.alone
+        what = action.reason.value.replace("_", " ")
+        self._tools.casebook.open(
+            action.name,
+            now,
+            severity=Severity.CRITICAL if severe else Severity.WARNING,
+            reason=action.reason.value,
+            summary=f"{replica.id}: {what}" + (f" ({action.detail})" if action.detail else ""),
+            detected_s=action.detected_s,
+            replica=replica.id,
+            gpu_uuid=replica.gpu_uuid,
+            evidence=watch.figures(),
+        )
+
+    # publish
+
+    def _tell_change(
+        self, before: Replica, verdict: Verdict, decision: Decision, now: Moment
+    ) -> None:
+        after = decision.replica
+        if after.phase is before.phase:
+            return
+        restarted = after.restarts - before.restarts
+        if restarted:
+            self.restarts[after.id, decision.reason.value] += restarted
+        detail = verdict.detail if before.phase in RUNNING else ""
+        log.info(
+            "%s/%d: %s -> %s: %s %s",
+            after.id,
+            after.generation,
+            before.phase.value,
+            after.phase.value,
+            decision.reason.value,
+            detail,
+        )
+        transition = Transition(
+            at=now.wall,
+            subject=after.id,
+            generation=after.generation,
+            old=before.phase.value,
+            new=after.phase.value,
+            reason=decision.reason.value,
+            detail=detail,
+        )
+        self.journaled(lambda: self._tools.journal.record(transition))
+
+    def _show(self, watch: Watch) -> None:
+        """Bring the verdict file up to date before anything is done to the process."""
+        replica = watch.replica
+        reason = Reason.HEALTHY if replica.routable else replica.route_reason
+        shown = (replica.generation, replica.routable, reason.value)
+        if shown != watch.published and replica.generation > 0:
+            self._tools.board.write_verdict(
+                replica.id, replica.generation, routable=replica.routable, reason=reason.value
+            )
+            watch.published = shown
+
+    def _remember(self, watch: Watch, now: Moment) -> None:
+        state = to_json(watch.replica, now)
+        if lasting(state) != lasting(watch.saved):
+            watch.saved = state
+            self.journaled(lambda: self._tools.journal.save_replica(watch.replica.id, state))
+
+    def journaled(self, write: Callable[[], None]) -> None:
+        """Write to the journal; what it refuses is counted, and holds up nothing."""
+        try:
+            write()
+        except JournalError as error:
+            self.journal_errors += 1
+            log.error("%s", error)  # noqa: TRY400 - the trace says nothing more
