@@ -48,6 +48,10 @@ class Casebook:
     def troubled(self, *, replica: str | None = None, gpu_uuid: str | None = None) -> bool:
         return any(self._of(replica, gpu_uuid))
 
+    def number_of(self, replica: str) -> int | None:
+        """The replica's oldest open incident."""
+        return min((one.id for one in self._of(replica, None)), default=None)
+
     def open(
         self,
         name: str,

@@ -66,7 +66,8 @@ class Tools:
     """The adapters with which a replica is looked after.
 
     Attributes:
-        save_evidence: keeps a bundle of what was seen, before a kill; returns within a second.
+        save_evidence: keeps a bundle under an incident's number, before a kill; returns within
+            a second.
     """
 
     actuator: Actuator
@@ -74,7 +75,7 @@ class Tools:
     probes: Probes
     journal: Journal
     casebook: Casebook
-    save_evidence: Callable[[Watch, Verdict], None] | None = None
+    save_evidence: Callable[[int, Watch, Verdict, Moment], None] | None = None
     chance: Callable[[], float] = random.random
 
 
@@ -195,7 +196,8 @@ class Keeper:
                 tools.actuator.terminate(identity)
         elif isinstance(action, Kill):
             if action.evidence and tools.save_evidence is not None:
-                tools.save_evidence(watch, verdict)
+                incident = tools.casebook.number_of(watch.replica.id)
+                tools.save_evidence(incident or 0, watch, verdict, now)
             if identity is not None:
                 tools.actuator.kill(identity)
         elif isinstance(action, OpenIncident):

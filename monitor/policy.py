@@ -201,14 +201,15 @@ def _kill(
         ended, phase=Phase.STOPPING, after=ended.phase, kill_at=now, route_reason=verdict.reason
     )
     killed = NoteAction(f"killed generation {replica.generation}")
-    return Decision(stopping, (Kill(evidence=True), *told, killed), verdict.reason)
+    # the incident first: evidence is kept under its number, and kept before the kill
+    return Decision(stopping, (*told, Kill(evidence=True), killed), verdict.reason)
 
 
 def _died(
     replica: Replica, verdict: Verdict, around: Surroundings, limits: PolicyLimits, now: float
 ) -> Decision:
     ended, told = _after_end(replica, verdict, around, limits, now)
-    return Decision(ended, (Kill(evidence=True), *told), verdict.reason)
+    return Decision(ended, (*told, Kill(evidence=True)), verdict.reason)
 
 
 def _after_end(

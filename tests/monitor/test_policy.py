@@ -57,9 +57,9 @@ def test_the_first_death_after_a_stable_run_is_answered_at_once():
     assert decision.replica.phase is Phase.STOPPED
     assert decision.replica.start_at == NOW
     assert not decision.replica.routable
-    assert kinds(decision) == [Kill, OpenIncident]
-    assert decision.actions[1].name == "ReplicaDead"
-    assert decision.actions[1].detected_s == pytest.approx(0.02)
+    assert kinds(decision) == [OpenIncident, Kill]
+    assert decision.actions[0].name == "ReplicaDead"
+    assert decision.actions[0].detected_s == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_a_replica_that_cannot_be_trusted_is_closed_and_killed_with_evidence(ver
     assert decision.replica.phase is Phase.STOPPING
     assert decision.replica.after is Phase.STOPPED
     assert not decision.replica.routable
-    assert decision.actions[0] == Kill(evidence=True)
-    assert decision.actions[1].name == name
+    assert decision.actions[0].name == name
+    assert decision.actions[1] == Kill(evidence=True)
 
 
 @pytest.mark.parametrize(
