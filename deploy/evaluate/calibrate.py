@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deploy.evaluate import help_pages
-from deploy.evaluate.help_pages import Page
+from deploy.evaluate import help_pages, shipped
+from deploy.evaluate.dataset import Text
 from service.settings import EmbeddedSettings
 from service.worker.engines.e5 import vocabulary
 from service.worker.engines.e5.forward import Embeddings, Forward
@@ -30,6 +30,10 @@ from service.worker.engines.embedded import WIDTH, usable_cores
 
 Floats = NDArray[np.float64]
 
+LANGUAGES = ("en", "de", "es", "fr", "ja", "ru", "zh")
+"""Those in which there are both help pages and questions on the declaration."""
+
+_TAGS = {"zh": "zh-Hans"}
 PAGE_CHARS = 1200
 BASE_RATE = 0.2
 """The share of relevant documents that the probability assumes: one in five."""
@@ -49,11 +53,30 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """Cosines of one (query language, page language): of the right page, and of others."""
+class Source:
+    """Queries and the documents that answer them, by language, in the same order everywhere."""
 
+    name: str
+    queries: dict[str, list[str]]
+    documents: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A source's texts as vectors [texts, 384], by language."""
+
+    name: str
+    queries: dict[str, Embeddings]
+    documents: dict[str, Embeddings]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Cosines of one source and pair of languages: of the right document, and of others."""
+
+    source: str
     query_language: str
-    page_language: str
+    document_language: str
     relevant: Floats
     irrelevant: Floats
 
@@ -89,50 +112,52 @@ def auc(relevant: Floats, irrelevant: Floats) -> float:
     return float((below + ties / 2).mean() / len(irrelevant))
 
 
-def negatives(pages: Sequence[Page], random: np.random.Generator) -> NDArray[np.int64]:
-    """For each page four others [pages, 4]: two about the same program, two about another one.
-
-    Pages with the same heading are never taken: they say the same for two programs.
-    """
-    chosen = []
-    for page in pages:
-        others = [index for index, other in enumerate(pages) if other.heading != page.heading]
-        near = [index for index in others if pages[index].module == page.module]
-        far = [index for index in others if pages[index].module != page.module]
-        picked = [random.choice(near or others, 2), random.choice(far or others, 2)]
-        chosen.append(np.concatenate(picked))
-    return np.array(chosen, dtype=np.int64)
-
-
-async def embed(languages: dict[str, list[Page]]) -> dict[str, tuple[Embeddings, Embeddings]]:
-    """Embeddings of headings and of pages, by language, from the engine as it runs."""
+async def embed(sources: Sequence[Source]) -> list[Embedded]:
+    """Embed every text with the engine as it runs."""
     folder = prepare(EmbeddedSettings(), lambda _: None)
     words = Vocabulary(folder / vocabulary.FILE)
     pool = Pool(Forward(folder).embed, WIDTH, usable_cores())
-    found = {}
+
+    def asked(texts: list[str]) -> list[Ids]:
+        return [words.query(text).windows[0] for text in texts]
+
+    def answered(texts: list[str]) -> list[Ids]:
+        return [text.windows[0] for text in words.passages(texts, None)]
+
     try:
-        for language, pages in languages.items():
-            headings: list[Ids] = [words.query(page.heading).windows[0] for page in pages]
-            texts = words.passages([page.text[:PAGE_CHARS] for page in pages], None)
-            bodies = [text.windows[0] for text in texts]
-            found[language] = (await pool.embed(headings), await pool.embed(bodies))
+        return [
+            Embedded(
+                source.name,
+                {lang: await pool.embed(asked(texts)) for lang, texts in source.queries.items()},
+                {
+                    lang: await pool.embed(answered(texts))
+                    for lang, texts in source.documents.items()
+                },
+            )
+            for source in sources
+        ]
     finally:
         pool.close()
-    return found
 
 
-def pair_up(
-    languages: dict[str, list[Page]], embedded: dict[str, tuple[Embeddings, Embeddings]]
-) -> list[Pairs]:
-    """Cosines for every pair of languages; the i-th page is the same one in all of them."""
-    others = negatives(next(iter(languages.values())), np.random.default_rng(_SEED))
+def pair_up(sources: Sequence[Embedded]) -> list[Pairs]:
+    """Cosines for every source and pair of languages.
+
+    To each query and its answer come four documents in the answer's language: two of the same
+    source, so about the same matter, and two of another source.
+    """
+    random = np.random.default_rng(_SEED)
     pairs = []
-    for asked, (headings, _) in embedded.items():
-        for answered, (_, bodies) in embedded.items():
-            cosines = (headings @ bodies.T).astype(np.float64)
-            right = np.diagonal(cosines).copy()
-            wrong = np.take_along_axis(cosines, others, axis=1).ravel()
-            pairs.append(Pairs(asked, answered, right, wrong))
+    for source, other in zip(sources, [*sources[1:], sources[0]], strict=True):
+        for asked, queries in source.queries.items():
+            for answered, documents in source.documents.items():
+                inside = (queries @ documents.T).astype(np.float64)
+                outside = (queries @ other.documents[answered].T).astype(np.float64)
+                right = np.diagonal(inside).copy()
+                near = [random.choice(np.delete(row, i), 2) for i, row in enumerate(inside)]
+                far = [random.choice(row, 2) for row in outside]
+                wrong = np.concatenate([*near, *far])
+                pairs.append(Pairs(source.name, asked, answered, right, wrong))
     return pairs
 
 
@@ -140,9 +165,11 @@ def summarise(pairs: Sequence[Pairs]) -> dict[str, object]:
     """The fit over all pairs, of same and of different languages, and quantiles."""
     groups = {
         "all": list(pairs),
-        "same_language": [pair for pair in pairs if pair.query_language == pair.page_language],
-        "cross_language": [pair for pair in pairs if pair.query_language != pair.page_language],
+        "same_language": [pair for pair in pairs if pair.query_language == pair.document_language],
+        "cross_language": [pair for pair in pairs if pair.query_language != pair.document_language],
     }
+    for pair in pairs:
+        groups.setdefault(pair.source, []).append(pair)
     summary: dict[str, object] = {"base_rate": BASE_RATE}
     for name, members in groups.items():
         relevant = np.concatenate([pair.relevant for pair in members])
@@ -156,25 +183,51 @@ def summarise(pairs: Sequence[Pairs]) -> dict[str, object]:
     return summary
 
 
-def load(folder: Path, names: Sequence[str], limit: int) -> dict[str, list[Page]]:
-    """The same pages in every language, at most `limit`, drawn with a fixed seed."""
-    read = {name: help_pages.load(folder, name) for name in names}
-    common = sorted(set.intersection(*(set(pages) for pages in read.values())))
-    drawn = np.random.default_rng(_SEED).permutation(len(common))[:limit]
-    return {name: [pages[common[index]] for index in drawn] for name, pages in read.items()}
+def declaration(languages: Sequence[str]) -> Source:
+    """Our own questions on the articles of the Universal Declaration of Human Rights."""
+    data = shipped.load()
+
+    def texts(found: Iterable[Text], language: str) -> list[str]:
+        own = sorted((text for text in found if text.lang == language), key=lambda text: text.id)
+        return [text.text for text in own]
+
+    return Source(
+        "declaration",
+        {name: texts(data.queries.values(), _TAGS.get(name, name)) for name in languages},
+        {name: texts(data.documents.values(), _TAGS.get(name, name)) for name in languages},
+    )
+
+
+def help_texts(folder: Path, languages: Sequence[str], limit: int) -> Source:
+    """Headings and pages of LibreOffice Help, at most `limit`, drawn with a fixed seed.
+
+    Of pages with the same heading, which say the same for two programs, one is taken.
+    """
+    read = {name: help_pages.load(folder, name) for name in languages}
+    shared = set.intersection(*(set(pages) for pages in read.values()))
+    first = next(iter(read.values()))
+    by_heading = {first[path].heading: path for path in sorted(shared)}
+    paths = sorted(by_heading.values())
+    drawn = [paths[at] for at in np.random.default_rng(_SEED).permutation(len(paths))[:limit]]
+    return Source(
+        "help",
+        {name: [pages[path].heading for path in drawn] for name, pages in read.items()},
+        {name: [pages[path].text[:PAGE_CHARS] for path in drawn] for name, pages in read.items()},
+    )
 
 
 def main() -> None:
     """Read the arguments, download what is missing, print the fit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--pages", type=Path, required=True, help="folder for the help pages")
-    parser.add_argument("--languages", default="en,de,es,ja,ru,tr,zh")
-    parser.add_argument("--limit", type=int, default=150, help="pages per language")
+    parser.add_argument("--limit", type=int, default=60, help="help pages per language")
     arguments = parser.parse_args()
-    names = arguments.languages.split(",")
-    help_pages.download(arguments.pages, names)
-    languages = load(arguments.pages, names, arguments.limit)
-    pairs = pair_up(languages, asyncio.run(embed(languages)))
+    help_pages.download(arguments.pages, list(LANGUAGES))
+    sources = [
+        declaration(LANGUAGES),
+        help_texts(arguments.pages, LANGUAGES, arguments.limit),
+    ]
+    pairs = pair_up(asyncio.run(embed(sources)))
     print(json.dumps(summarise(pairs), indent=1))
 
 

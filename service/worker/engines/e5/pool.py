@@ -100,6 +100,8 @@ class Pool:
             InvalidValue: it would be too much even alone.
             EngineFailed: a pass failed, or the pool is closed.
         """
+        if not windows:
+            return np.zeros((0, self._width), dtype=np.float32)
         number = next(self._numbers)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Embeddings] = loop.create_future()
