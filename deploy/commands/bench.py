@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.commands.eval import Elsewhere, Keys, Url, explained
+from deploy.commands.measuring import Elsewhere, Keys, Url, explained
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _endpoint(
     own = f"http://127.0.0.1:{settings.port}"
     keys = choice.keys(key_file or [])
     (target,) = choice.targets(
-        url or own, [], model="", instruction="", keys=keys, elsewhere=elsewhere
+        url or own, [], model="", instructions=[], keys=keys, elsewhere=elsewhere
     )
     assert not isinstance(target, str)
     if pid is None and target.is_loopback and target.url.endswith(f":{settings.port}"):

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.commands import needle, variants
+from deploy.commands.measuring import (
+    Concurrency,
+    Elsewhere,
+    Keep,
+    Keys,
+    Url,
+    explained,
+    gateway,
+    show,
+    watched,
+)
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
-    from deploy.evaluate.session import Outcome, Plan
+    from deploy.evaluate.session import Outcome
 
 NAME = "eval"
 EXAMPLES = examples(
@@ -26,16 +35,8 @@ EXAMPLES = examples(
     "rankguard eval --data ./scifact --candidates bm25:100",
 )
 app = typer.Typer(help="Measure how well an endpoint ranks, per language pair.")
-
-Url = Annotated[
-    str, typer.Option(envvar="RANKGUARD_URL", help="[DIALECT+]URL; default: the gateway's")
-]
-Elsewhere = Annotated[
-    bool, typer.Option("--yes-this-host", help="the endpoint may be on another host")
-]
-Keys = Annotated[
-    list[str] | None, typer.Option("--key-file", help="NAME=FILE: a system's API key; repeatable")
-]
+app.command(name=needle.NAME, epilog=needle.EXAMPLES)(needle.run)
+app.command(name=variants.NAME, epilog=variants.EXAMPLES)(variants.run)
 
 
 @app.callback(invoke_without_command=True, epilog=EXAMPLES)
@@ -62,14 +63,15 @@ def run(
     run_file: Annotated[
         Path | None, typer.Option("--run", help="candidates from this TREC run")
     ] = None,
-    instruction: Annotated[str, typer.Option(help="sent with every request")] = "",
+    instruction: Annotated[
+        list[str] | None,
+        typer.Option(help="sent with every request; a second one is compared with the first"),
+    ] = None,
     model: Annotated[str, typer.Option(help="sent to the first endpoint; default: its own")] = "",
     key_file: Keys = None,
     seed: Annotated[int, typer.Option(help="of shuffling and resampling")] = 20261122,
-    concurrency: Annotated[int, typer.Option(min=1, max=64, help="requests at once")] = 2,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="keep everything here, and go on from it")
-    ] = None,
+    concurrency: Concurrency = 2,
+    out: Keep = None,
     baseline: Annotated[
         Path | None, typer.Option(help="an earlier --json; exit 1 when worse than it")
     ] = None,
@@ -87,10 +89,10 @@ def run(
         plan = session.Plan(
             dataset=choice.dataset(data, split, qrels),
             targets=choice.targets(
-                url or _gateway(config),
+                url or gateway(config),
                 system or [],
                 model=model,
-                instruction=instruction,
+                instructions=instruction or [],
                 keys=choice.keys(key_file or []),
                 elsewhere=yes_this_host,
             ),
@@ -103,8 +105,8 @@ def run(
             folder=out,
         )
         kept = None if baseline is None else choice.baseline(baseline)
-        outcome = _with_progress(plan)
-        _show(outcome, plan, as_json=as_json)
+        outcome = watched(lambda watch: session.evaluate(plan, watch))
+        show(outcome, out, as_json=as_json, first_column="language pair")
         if kept is not None:
             _gate(outcome, kept, max_drop=max_drop, seed=seed)
 
@@ -132,29 +134,6 @@ def build(
     )
 
 
-def _gateway(config: Path | None) -> str:
-    from deploy.config import load
-
-    return f"rankguard=http://127.0.0.1:{load(config).service.port}"
-
-
-def _show(outcome: Outcome, plan: Plan, *, as_json: bool) -> None:
-    from rich.console import Console
-
-    from deploy.evaluate import report
-    from deploy.evaluate.keep import keep
-
-    files = [] if plan.folder is None else keep(outcome, plan.folder)
-    if as_json:
-        print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
-        return
-    console = Console(highlight=False)
-    report.print_tables(console, outcome.results, outcome.comparisons)
-    console.print(plan.dataset.licence, style="dim")
-    for file in files:
-        console.print(str(file), style="dim", soft_wrap=True)
-
-
 def _gate(outcome: Outcome, kept: dict[str, object], *, max_drop: float, seed: int) -> None:
     from deploy.evaluate.baseline import judge
 
@@ -163,39 +142,3 @@ def _gate(outcome: Outcome, kept: dict[str, object], *, max_drop: float, seed: i
     print(verdict.words, file=sys.stderr)
     if not verdict.passed:
         raise typer.Exit(1)
-
-
-def _with_progress(plan: Plan) -> Outcome:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from deploy.evaluate import session
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("ranking", total=None)
-        return session.evaluate(
-            plan,
-            begin=lambda total: progress.update(task, total=total),
-            done=lambda _: progress.advance(task),
-        )
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """What a person can mend, as a sentence: exit code 2, or 1 where an endpoint fails."""
-    try:
-        from deploy.evaluate import session
-        from deploy.evaluate.dataset import DataError
-        from deploy.evaluate.endpoint import EndpointError
-    except ModuleNotFoundError as error:
-        print(f"{error.name} is missing: pip install 'rankguard[eval]'", file=sys.stderr)
-        raise typer.Exit(2) from None
-    del session
-    try:
-        yield
-    except (DataError, EndpointError) as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(1 if isinstance(error, EndpointError) else 2) from None
-    except KeyboardInterrupt:
-        print("stopped; the same command with -o goes on where it was", file=sys.stderr)
-        raise typer.Exit(130) from None

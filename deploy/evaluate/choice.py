@@ -14,6 +14,7 @@ from deploy.evaluate.dataset import DataError, Dataset
 from deploy.evaluate.endpoint import Target, parse_target, read_key
 from deploy.evaluate.session import BM25
 
+_SHOWN = 30
 KEY_VARIABLE = "RANKGUARD_API_KEY"
 """Sent to the first endpoint only; the others' keys come from files."""
 
@@ -49,7 +50,7 @@ def targets(
     more: Sequence[str],
     *,
     model: str,
-    instruction: str,
+    instructions: Sequence[str],
     keys: Mapping[str, str],
     elsewhere: bool,
 ) -> tuple[Target | str, ...]:
@@ -58,6 +59,8 @@ def targets(
     Args:
         first: the endpoint under test; its name is `rankguard` when none is given.
         more: `bm25` or endpoints.
+        instructions: the first is sent to all; for each further one the endpoint under test is a
+            system of its own, so that instructions can be compared.
         elsewhere: endpoints may be on other hosts.
 
     Raises:
@@ -66,20 +69,26 @@ def targets(
     """
     ours = parse_target(first if "=" in first.partition("://")[0] else f"rankguard={first}")
     ours = replace(ours, model=model, key=os.environ.get(KEY_VARIABLE, ""))
-    found: list[Target | str] = [ours]
-    found += [each if each == BM25 else parse_target(each) for each in more]
+    first_instruction = instructions[0] if instructions else ""
+    found: list[Target | str] = [replace(ours, instruction=first_instruction)]
+    found += [
+        replace(ours, name=f"{ours.name} [{each[:_SHOWN]}]", instruction=each)
+        for each in instructions[1:]
+    ]
+    found += [
+        each if each == BM25 else replace(parse_target(each), instruction=first_instruction)
+        for each in more
+    ]
     return tuple(
-        each if isinstance(each, str) else _checked(each, instruction, keys, elsewhere=elsewhere)
+        each if isinstance(each, str) else _checked(each, keys, elsewhere=elsewhere)
         for each in found
     )
 
 
-def _checked(
-    target: Target, instruction: str, keys: Mapping[str, str], *, elsewhere: bool
-) -> Target:
+def _checked(target: Target, keys: Mapping[str, str], *, elsewhere: bool) -> Target:
     if not target.is_loopback and not elsewhere:
         raise DataError(f"{target.url} is on another host; --yes-this-host allows it")
-    return replace(target, instruction=instruction, key=keys.get(target.name, target.key))
+    return replace(target, key=keys.get(target.name, target.key))
 
 
 def baseline(path: Path) -> dict[str, object]:

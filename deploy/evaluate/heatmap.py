@@ -12,16 +12,17 @@ from deploy.evaluate.result import SystemResult
 
 _CELL_IN = 0.42
 _DPI = 130
+TITLE = {"ndcg_at_10": "NDCG@10", "ndcg_at_3": "NDCG@3"}
 _DARK_BELOW = 0.45  # viridis is dark there: white digits on it
 
 
-def draw(result: SystemResult, path: Path) -> None:
+def draw(result: SystemResult, path: Path, *, metric: str = "ndcg_at_10") -> None:
     """Write a PNG: query languages down, document languages across, empty where not measured."""
     rows = list(dict.fromkeys(pair.query_lang for pair in result.pairs))
     columns = list(dict.fromkeys(pair.doc_lang for pair in result.pairs))
     values = np.full((len(rows), len(columns)), np.nan)
     for pair in result.pairs:
-        values[rows.index(pair.query_lang), columns.index(pair.doc_lang)] = pair.ndcg_at_10
+        values[rows.index(pair.query_lang), columns.index(pair.doc_lang)] = getattr(pair, metric)
     size = (max(5.0, 2.4 + _CELL_IN * len(columns)), max(2.6, 1.9 + _CELL_IN * len(rows)))
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
@@ -35,12 +36,10 @@ def draw(result: SystemResult, path: Path) -> None:
         value = values[row, column]
         shade = "white" if value < _DARK_BELOW else "black"
         axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=shade, size=7)
-    mean = result.mean
-    axes.set_title(
-        f"{result.system} on {result.dataset}: 100 NDCG@10, mean {100 * mean.ndcg_at_10:.1f} "
-        f"({100 * mean.ci95[0]:.1f} to {100 * mean.ci95[1]:.1f}), {mean.queries} queries",
+    figure.suptitle(
+        f"{result.system} on {result.dataset}\n{TITLE[metric]} x 100, mean "
+        f"{100 * getattr(result.mean, metric):.1f}, {result.mean.queries} queries",
         size=9,
-        loc="left",
     )
     figure.colorbar(image, ax=axes, shrink=0.9)
     figure.savefig(path, dpi=_DPI)

@@ -11,6 +11,7 @@ from ir_measures import AP, RR, R, nDCG
 
 METRICS: Mapping[str, ir_measures.measures.Measure] = {
     "ndcg_at_10": nDCG @ 10,
+    "ndcg_at_3": nDCG @ 3,
     "mrr_at_10": RR @ 10,
     "map": AP,
     "recall_at_100": R @ 100,
@@ -24,6 +25,7 @@ class Measured:
 
     key: str
     ndcg_at_10: float
+    ndcg_at_3: float
     mrr_at_10: float
     map: float
     recall_at_100: float

@@ -10,20 +10,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Words
 
-from deploy.evaluate.result import Comparison, PairResult, SystemResult
+from deploy.evaluate.result import PairResult, SystemResult
+from deploy.evaluate.session import Outcome
 
 COLUMNS = ("ndcg_at_10", "mrr_at_10", "map", "recall_at_100")
 TITLES = ("NDCG@10", "MRR@10", "MAP", "R@100")
 _SHADES = ((0.9, "bold green"), (0.75, "green"), (0.5, "yellow"), (0.25, "dark_orange"), (0, "red"))
 
 
-def print_tables(
-    console: Console, results: Sequence[SystemResult], comparisons: Sequence[Comparison]
-) -> None:
+def print_tables(console: Console, outcome: Outcome, *, first_column: str) -> None:
     """One row per language pair; further systems as NDCG@10 columns beside the first."""
-    first, others = results[0], results[1:]
+    first, others = outcome.results[0], outcome.results[1:]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("language pair", no_wrap=True)
+    table.add_column(first_column, no_wrap=True)
     table.add_column("queries", justify="right")
     table.add_column(f"NDCG@10 {first.system}" if others else "NDCG@10", justify="right")
     table.add_column("95 % interval", justify="right", style="dim", no_wrap=True)
@@ -36,29 +35,35 @@ def print_tables(
     table.add_section()
     table.add_row(*_cells(first.mean, [other.mean for other in others]), style="bold")
     console.print(table)
-    for line in sentences(results, comparisons):
+    for line in sentences(outcome):
         console.print(line, style="dim", highlight=False)
 
 
-def sentences(results: Sequence[SystemResult], comparisons: Sequence[Comparison]) -> list[str]:
-    """What the table does not say: differences, significance, cut documents."""
+def sentences(outcome: Outcome) -> list[str]:
+    """What the table does not say: differences, significance, threshold, cut documents."""
     lines = [
         f"{each.system} - {each.against}: {each.difference:+.4f} NDCG@10 over {each.queries} "
         f"queries, p = {each.p:.4f} (paired randomization test)"
-        for each in comparisons
+        for each in outcome.comparisons
     ]
     lines += [
         f"{each.system} cut {each.truncated} documents that were too long for it"
-        for each in results
+        for each in outcome.results
         if each.truncated
+    ]
+    lines += [
+        f"{name}: keeping scores of at least {each.score:.4f} keeps {each.recall:.0%} of the "
+        f"relevant documents, and {each.precision:.0%} of what is kept is relevant"
+        for name, each in outcome.thresholds.items()
+        if each is not None
     ]
     return lines
 
 
-def markdown(results: Sequence[SystemResult], comparisons: Sequence[Comparison]) -> str:
+def markdown(outcome: Outcome) -> str:
     """The same tables, one per system."""
     lines = []
-    for result in results:
+    for result in outcome.results:
         lines += [
             f"### {result.dataset}: {result.system}",
             "",
@@ -73,7 +78,7 @@ def markdown(results: Sequence[SystemResult], comparisons: Sequence[Comparison])
                 f"| {low:.3f} to {high:.3f} |"
             )
         lines.append("")
-    lines += [f"- {line}" for line in sentences(results, comparisons)]
+    lines += [f"- {line}" for line in sentences(outcome)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -24,6 +24,7 @@ class PairResult:
     doc_lang: str
     queries: int
     ndcg_at_10: float
+    ndcg_at_3: float
     mrr_at_10: float
     map: float
     recall_at_100: float

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.evaluate import candidates, measure, provenance
+from deploy.evaluate import candidates, measure, needle, provenance, variant
 from deploy.evaluate.bm25 import Bm25System
-from deploy.evaluate.dataset import DataError, Dataset, Pair, Topic, pairs_of
+from deploy.evaluate.dataset import DataError, Dataset, Topic, pairs_of
 from deploy.evaluate.endpoint import Client, Target, describe
 from deploy.evaluate.folder import Answer, RunFolder
+from deploy.evaluate.needle import Haystack
 from deploy.evaluate.result import Comparison, SystemResult, compare, summarize, to_json
 from deploy.evaluate.runner import Answers, collect
 from deploy.evaluate.system import HttpSystem, System
+from deploy.evaluate.threshold import Threshold, recommend
 
 BM25 = "bm25"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be measured.
+    """What is to be measured, with what.
 
     Attributes:
         targets: endpoints, and the word `bm25`, in the order of the tables; the first is ours.
         pairs: empty: those of the data set.
         queries: per pair; None: as the data set says; 0: all.
-        candidates: `all` or `bm25:K`.
+        candidates: `all` or `bm25:K`; a `run` goes before it.
     """
 
     dataset: Dataset
@@ -36,10 +38,18 @@ class Plan:
     pairs: tuple[tuple[str, str], ...] = ()
     queries: int | None = None
     candidates: str = "all"
-    run: dict[str, list[str]] | None = None
+    run: Mapping[str, Sequence[str]] | None = None
     seed: int = 20261122
     concurrency: int = 2
     folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told: `begin` once, with the number of answers needed; `done` with each answer."""
+
+    begin: Callable[[int], None]
+    done: Callable[[Answer], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,56 +58,97 @@ class Outcome:
 
     results: tuple[SystemResult, ...]
     comparisons: tuple[Comparison, ...]
+    thresholds: Mapping[str, Threshold | None]
     topics: tuple[Topic, ...]
     answers: Answers = field(repr=False)
     run: dict[str, Any] = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        return to_json(self.results, self.comparisons, self.run)
+        """The shape of `rankguard eval --json`."""
+        body = to_json(self.results, self.comparisons, self.run)
+        thresholds = {
+            name: None if each is None else asdict(each) for name, each in self.thresholds.items()
+        }
+        return body | {"thresholds": thresholds}
 
 
-def evaluate(
-    plan: Plan, *, begin: Callable[[int], None], done: Callable[[Answer], None]
-) -> Outcome:
-    """Run a plan to its end.
-
-    Args:
-        begin: called once with the number of answers that are needed.
-        done: called with each answer.
+def evaluate(plan: Plan, watch: Watch) -> Outcome:
+    """Language pair by language pair.
 
     Raises:
         DataError: data set, pairs or folder do not fit.
         EndpointError: an endpoint failed for good.
     """
-    return asyncio.run(_evaluate(plan, begin, done))
-
-
-async def _evaluate(
-    plan: Plan, begin: Callable[[int], None], done: Callable[[Answer], None]
-) -> Outcome:
-    made_by = provenance.observe("ir-measures", "pytrec_eval-terrier", "bm25s", "numpy")
     limit = plan.dataset.queries_per_pair if plan.queries is None else plan.queries or None
     pairs = pairs_of(plan.dataset, only=plan.pairs, max_queries=limit)
     bm25 = Bm25System(pairs)
     topics = candidates.topics_of(plan.dataset, pairs, _chooser(plan, bm25), seed=plan.seed)
+    kind = {"candidates": "run" if plan.run is not None else plan.candidates}
+    return asyncio.run(_answer(plan, plan.dataset.name, topics, kind=kind, watch=watch, bm25=bm25))
+
+
+def find_needles(plan: Plan, haystack: Haystack, watch: Watch) -> Outcome:
+    """Length by depth; raises as `evaluate`."""
+    topics = needle.topics(plan.dataset, haystack)
+    kind = {"chars": {str(key): value for key, value in haystack.chars.items()}}
+    return asyncio.run(_answer(plan, "needle", topics, kind=kind, watch=watch))
+
+
+def vary(plan: Plan, watch: Watch) -> Outcome:
+    """The same questions, written otherwise; raises as `evaluate`."""
+    limit = plan.dataset.queries_per_pair if plan.queries is None else plan.queries or None
+    pairs = pairs_of(plan.dataset, only=plan.pairs, max_queries=limit)
+    topics = candidates.topics_of(plan.dataset, pairs, candidates.everything, seed=plan.seed)
+    kind = {"variants": list(variant.VARIANTS)}
+    return asyncio.run(
+        _answer(
+            plan, f"{plan.dataset.name}, variants", variant.topics(topics), kind=kind, watch=watch
+        )
+    )
+
+
+async def _answer(
+    plan: Plan,
+    name: str,
+    topics: Sequence[Topic],
+    *,
+    kind: Mapping[str, Any],
+    watch: Watch,
+    bm25: Bm25System | None = None,
+) -> Outcome:
+    made_by = provenance.observe("ir-measures", "pytrec_eval-terrier", "bm25s", "numpy")
     async with Client() as client:
         targets = [await _named(client, target) for target in plan.targets]
         systems = [_system(client, target, bm25) for target in targets]
         names = [system.name for system in systems]
         if len(set(names)) != len(names):
             raise DataError(f"two systems have one name ({', '.join(names)}): name them NAME=URL")
-        about = _about(plan, pairs, topics, systems)
+        about = _about(plan, name, topics, systems) | dict(kind)
         folder = None if plan.folder is None else RunFolder(plan.folder, about)
-        begin(len(systems) * len(topics))
+        watch.begin(len(systems) * len(topics))
         answers = await collect(
-            systems, topics, folder=folder, concurrency=plan.concurrency, done=done
+            systems, topics, folder=folder, concurrency=plan.concurrency, done=watch.done
         )
-    results = tuple(
-        summarize(plan.dataset.name, name, topics, answers, seed=plan.seed) for name in names
+    results = tuple(summarize(name, each, topics, answers, seed=plan.seed) for each in names)
+    return Outcome(
+        results=results,
+        comparisons=tuple(compare(results[0], other, seed=plan.seed) for other in results[1:]),
+        thresholds={each: _threshold(each, topics, answers) for each in names},
+        topics=tuple(topics),
+        answers=answers,
+        run=made_by.to_json() | about,
     )
-    comparisons = tuple(compare(results[0], other, seed=plan.seed) for other in results[1:])
-    run = made_by.to_json() | about
-    return Outcome(results, comparisons, tuple(topics), answers, run)
+
+
+def _threshold(system: str, topics: Sequence[Topic], answers: Answers) -> Threshold | None:
+    """From all judged and unjudged candidates: what nobody judged counts as not relevant."""
+    scores: list[float] = []
+    relevant: list[bool] = []
+    for topic in topics:
+        answer = answers[system, topic.key]
+        scores += answer.scores
+        relevant += [topic.judged.get(each, 0) > 0 for each in answer.documents]
+    return recommend(scores, relevant)
 
 
 async def _named(client: Client, target: Target | str) -> Target | str:
@@ -107,11 +158,11 @@ async def _named(client: Client, target: Target | str) -> Target | str:
     return replace(target, model=await describe(client, target))
 
 
-def _system(client: Client, target: Target | str, bm25: Bm25System) -> System:
+def _system(client: Client, target: Target | str, bm25: Bm25System | None) -> System:
     if isinstance(target, Target):
         return HttpSystem(client, target)
-    if target != BM25:
-        raise DataError(f"{target!r} is no system")
+    if target != BM25 or bm25 is None:
+        raise DataError(f"{target!r} is no system for this")
     return bm25
 
 
@@ -127,17 +178,16 @@ def _chooser(plan: Plan, bm25: Bm25System) -> candidates.Chooser:
 
 
 def _about(
-    plan: Plan, pairs: Sequence[Pair], topics: Sequence[Topic], systems: Sequence[System]
+    plan: Plan, name: str, topics: Sequence[Topic], systems: Sequence[System]
 ) -> dict[str, Any]:
     """What has to be equal for a run to be the same run."""
     return {
-        "dataset": plan.dataset.name,
+        "dataset": name,
         "dataset_sha256": plan.dataset.digest(),
         "licence": plan.dataset.licence,
-        "pairs": [f"{pair.query_lang}>{pair.doc_lang}" for pair in pairs],
+        "pairs": list(dict.fromkeys(f"{topic.query.lang}>{topic.doc_lang}" for topic in topics)),
         "topics": len(topics),
         "documents": sum(len(topic.documents) for topic in topics),
-        "candidates": "run" if plan.run is not None else plan.candidates,
         "seed": plan.seed,
         "systems": [system.describe() for system in systems],
         "measures": measure.versions(),

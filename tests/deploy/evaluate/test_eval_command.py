@@ -7,7 +7,8 @@ from deploy.cli import app
 from tests.deploy.evaluate.server import Endpoint, serving
 
 PAIR_FIELDS = {
-    "query_lang", "doc_lang", "queries", "ndcg_at_10", "mrr_at_10", "map", "recall_at_100", "ci95",
+    "query_lang", "doc_lang", "queries", "ndcg_at_10", "ndcg_at_3", "mrr_at_10", "map",
+    "recall_at_100", "ci95",
 }  # fmt: skip
 
 
@@ -70,3 +71,47 @@ def test_wrong_usage_is_exit_code_2(endpoint, arguments):
     result = run("--url", endpoint.url, *arguments)
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
+
+
+def test_a_second_instruction_is_compared_with_the_first(endpoint):
+    result = run(
+        "--url", endpoint.url, "--pair", "en>en", "--json",
+        "--instruction", "Find the article", "--instruction", "Find the reverse",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    body = json.loads(result.stdout)
+    assert body["comparisons"][0]["against"] == "rankguard [Find the reverse]"
+    sent = [body["instruction"] for _, body in endpoint.bodies]
+    assert sent.count("Find the article") == sent.count("Find the reverse") == 8
+
+
+def test_the_gate_lets_an_equal_result_pass_and_stops_a_worse_one(endpoint, tmp_path):
+    kept = tmp_path / "before.json"
+    kept.write_text(run("--url", endpoint.url, "--pair", "en>en", "--json").stdout)
+    again = run("--url", endpoint.url, "--pair", "en>en", "--baseline", str(kept))
+    assert again.exit_code == 0, again.output
+    endpoint.scorer = lambda query, document: 0.0
+    worse = run("--url", endpoint.url, "--pair", "en>en", "--baseline", str(kept))
+    assert worse.exit_code == 1
+    assert "dropped" in worse.output
+
+
+def test_needles_are_measured_by_length_and_depth(endpoint):
+    result = run(
+        "needle", "--url", endpoint.url, "--tokens", "512", "--depth", "0", "--depth", "100",
+        "--ask", "en", "--queries", "2", "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    pairs = json.loads(result.stdout)["pairs"]
+    assert [(pair["query_lang"], pair["doc_lang"]) for pair in pairs] == [
+        ("512 tokens", "0 %"),
+        ("512 tokens", "100 %"),
+    ]
+
+
+def test_variants_are_measured_side_by_side(endpoint):
+    result = run("variants", "--url", endpoint.url, "--pair", "en:en", "--queries", "2", "--json")
+    assert result.exit_code == 0, result.output
+    written = {pair["query_lang"] for pair in json.loads(result.stdout)["pairs"]}
+    assert {"as written", "upper case", "full-width letters"} <= written
+    assert any("\uff1f" in body["query"] for _, body in endpoint.bodies)

@@ -77,7 +77,7 @@ def test_unpaired_lists_are_refused():
 
 
 def result(value):
-    mean = PairResult("mean", "mean", 4, value, value, value, 1.0, (0.0, 1.0))
+    mean = PairResult("mean", "mean", 4, value, value, value, value, 1.0, (0.0, 1.0))
     return SystemResult("d", "s", (mean,), mean, {f"q{n}": value for n in range(4)}, 0.1, 0)
 
 

@@ -6,7 +6,7 @@ import pytest
 from deploy.evaluate.dataset import DataError
 from deploy.evaluate.endpoint import EndpointError, parse_target
 from deploy.evaluate.keep import keep
-from deploy.evaluate.session import Plan, evaluate
+from deploy.evaluate.session import Plan, Watch, evaluate
 from deploy.evaluate.shipped import load
 from tests.deploy.evaluate.server import Endpoint, serving
 
@@ -24,7 +24,7 @@ def plan(server, **changes):
 def run(wanted):
     counts = []
     answers = []
-    outcome = evaluate(wanted, begin=counts.append, done=answers.append)
+    outcome = evaluate(wanted, Watch(begin=counts.append, done=answers.append))
     assert counts == [len(answers)]
     return outcome
 

@@ -1,0 +1,104 @@
+"""What `rankguard eval` and `rankguard bench` share: options, progress, errors as sentences."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from deploy.evaluate.session import Outcome, Watch
+
+Url = Annotated[
+    str, typer.Option(envvar="RANKGUARD_URL", help="[DIALECT+]URL; default: the gateway's")
+]
+Elsewhere = Annotated[
+    bool, typer.Option("--yes-this-host", help="the endpoint may be on another host")
+]
+Keys = Annotated[
+    list[str] | None, typer.Option("--key-file", help="NAME=FILE: a system's API key; repeatable")
+]
+Keep = Annotated[
+    Path | None, typer.Option("--out", "-o", help="keep everything here, and go on from it")
+]
+Concurrency = Annotated[int, typer.Option(min=1, max=64, help="requests at once")]
+
+_FAILED = 1
+_USAGE = 2
+_INTERRUPTED = 130
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What a person can mend, as a sentence: exit code 2, or 1 where an endpoint fails."""
+    try:
+        from deploy.evaluate import session
+        from deploy.evaluate.dataset import DataError
+        from deploy.evaluate.endpoint import EndpointError
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is missing: pip install 'rankguard[eval]'", file=sys.stderr)
+        raise typer.Exit(_USAGE) from None
+    del session
+    try:
+        yield
+    except (DataError, EndpointError) as error:
+        print(error, file=sys.stderr)
+        failed = isinstance(error, EndpointError)
+        raise typer.Exit(_FAILED if failed else _USAGE) from None
+    except KeyboardInterrupt:
+        print("stopped; what was kept with -o is there to go on from", file=sys.stderr)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def gateway(config: Path | None) -> str:
+    """Our own endpoint, as configured."""
+    from deploy.config import load
+
+    return f"rankguard=http://127.0.0.1:{load(config).service.port}"
+
+
+def watched(work: Callable[[Watch], Outcome]) -> Outcome:
+    """Run an evaluation with a progress bar on the terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from deploy.evaluate.session import Watch
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("ranking", total=None)
+        return work(
+            Watch(
+                begin=lambda total: progress.update(task, total=total),
+                done=lambda _: progress.advance(task),
+            )
+        )
+
+
+def show(
+    outcome: Outcome,
+    folder: Path | None,
+    *,
+    as_json: bool,
+    first_column: str,
+    metric: str = "ndcg_at_10",
+) -> None:
+    """Print a result, and keep the reports where a folder is given."""
+    from rich.console import Console
+
+    from deploy.evaluate import report
+    from deploy.evaluate.keep import keep
+
+    files = [] if folder is None else keep(outcome, folder, metric=metric)
+    if as_json:
+        print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False)
+    report.print_tables(console, outcome, first_column=first_column)
+    console.print(str(outcome.run["licence"]), style="dim")
+    for file in files:
+        console.print(str(file), style="dim", soft_wrap=True)
