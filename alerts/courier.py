@@ -24,6 +24,9 @@ CLOSED_AS = {Next.DONE: State.SENT, Next.FAILED: State.FAILED, Next.EXPIRED: Sta
 AT_ONCE = 500
 """Messages looked at when many are rolled up or handed to the fallback."""
 
+FRESH_S = 60.0
+"""After an outage even messages that are not late join the digest, unless they are this fresh."""
+
 WORTH_A_DIGEST = 3
 """Fewer late messages than this are sent as they are."""
 
@@ -191,6 +194,7 @@ class Courier:
         late = self._outbox.stale(self.name, now - after_s, AT_ONCE)
         if len(late) < WORTH_A_DIGEST:
             return
+        late = self._outbox.stale(self.name, now - FRESH_S, AT_ONCE)
         newest = {entry.message.group: entry.seq for entry in late}
         rolled = [
             entry
