@@ -9,6 +9,7 @@ import typer
 from deploy.commands import (
     alerts,
     bench,
+    bundle,
     chaos,
     config,
     doctor,
@@ -39,7 +40,20 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (up, serve, worker, watch, rerank, status, incidents, doctor, render, stop, chaos):
+for module in (
+    up,
+    serve,
+    worker,
+    watch,
+    rerank,
+    status,
+    incidents,
+    doctor,
+    render,
+    stop,
+    chaos,
+    bundle,
+):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.run)
 for group in (config, replica, gpu, model, alerts, evaluation, bench):
     app.add_typer(group.app, name=group.NAME)

@@ -1,0 +1,1 @@
+"""One directory with everything for a host without network."""
