@@ -32,6 +32,7 @@ from service.worker.prompts.prompt import Prompt
 _POLL_S = 0.25
 _REAP_S = 0.5
 _SHUTDOWN_S = 10.0
+_AT_ONCE = 32
 
 _ENVIRONMENT = (
     ("VLLM_WORKER_MULTIPROC_METHOD", "spawn"),  # forking a process that has threads deadlocks
@@ -152,10 +153,13 @@ class VllmCore:
         """
         from vllm.v1.engine.exceptions import EngineDeadError as VllmDead  # noqa: PLC0415
 
+        params = _pooling_params(task)
         waiting: list[Any] = []
         try:
             for prompt in inputs:
-                waiting.append(await self._submit(prompt, task))  # noqa: PERF401 - kept on errors
+                waiting.append(await self._submit(prompt, params))
+                if len(waiting) % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # handing over never waits, and others want the loop
             return [await _output(collector) for collector in waiting]
         except VllmDead as error:
             raise EngineDeadError(self.death_cause()) from error
@@ -165,18 +169,10 @@ class VllmCore:
                 raise EngineFailed(f"vLLM failed: {type(error).__name__}") from error
             raise
 
-    async def _submit(self, prompt: Prompt, task: str) -> Any:
-        from vllm import PoolingParams  # noqa: PLC0415
-
-        if task == "embed":
-            params = PoolingParams(task="embed")
-        else:
-            types = prompt.second_from
-            params = PoolingParams(
-                task="classify",
-                use_activation=False,  # logits order what sigmoid would round to the same 1.0
-                extra_kwargs=None if types is None else {"compressed_token_type_ids": types},
-            )
+    async def _submit(self, prompt: Prompt, params: Any) -> Any:
+        if prompt.second_from is not None:
+            params = params.clone()
+            params.extra_kwargs = {"compressed_token_type_ids": prompt.second_from}
         tokens = {"type": "token", "prompt_token_ids": prompt.token_ids}
         return await self._engine.add_request(f"rg-{next(self._ids)}", tokens, params)
 
@@ -225,6 +221,15 @@ class VllmCore:
         for child in self._children:
             if child.is_alive():
                 child.kill()
+
+
+def _pooling_params(task: str) -> Any:
+    from vllm.pooling_params import PoolingParams  # noqa: PLC0415
+
+    if task == "embed":
+        return PoolingParams(task="embed")
+    # logits order what sigmoid would round to the same 1.0
+    return PoolingParams(task="classify", use_activation=False)
 
 
 async def _output(collector: Any) -> Any:

@@ -136,8 +136,6 @@ class Fitter:
 
     def read(self, documents: Sequence[str], limit: int) -> list[tuple[Encoding, bool]]:
         """Tokenize the documents up to a little more than `limit` tokens each."""
-        if self._mode is LongDocuments.WINDOWS:
-            limit *= MAX_WINDOWS
         lead = self._lead
         return self._vocabulary.texts(
             [lead + text for text in documents] if lead else documents, limit=max(1, limit)
