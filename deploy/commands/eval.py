@@ -106,7 +106,7 @@ def run(
         )
         kept = None if baseline is None else choice.baseline(baseline)
         outcome = watched(lambda watch: session.evaluate(plan, watch))
-        show(outcome, out, as_json=as_json, first_column="language pair")
+        show(outcome, out, as_json=as_json)
         if kept is not None:
             _gate(outcome, kept, max_drop=max_drop, seed=seed)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from deploy.evaluate.report import View
     from deploy.evaluate.session import Outcome, Watch
 
 Url = Annotated[
@@ -84,8 +85,7 @@ def show(
     folder: Path | None,
     *,
     as_json: bool,
-    first_column: str,
-    metric: str = "ndcg_at_10",
+    view: View | None = None,
 ) -> None:
     """Print a result, and keep the reports where a folder is given."""
     from rich.console import Console
@@ -93,12 +93,13 @@ def show(
     from deploy.evaluate import report
     from deploy.evaluate.keep import keep
 
-    files = [] if folder is None else keep(outcome, folder, metric=metric)
+    view = view or report.View()
+    files = [] if folder is None else keep(outcome, folder, metric=view.main)
     if as_json:
         print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False)
-    report.print_tables(console, outcome, first_column=first_column)
+    report.print_tables(console, outcome, view)
     console.print(str(outcome.run["licence"]), style="dim")
     for file in files:
         console.print(str(file), style="dim", soft_wrap=True)

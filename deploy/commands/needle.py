@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Measure by length and depth: one of several long documents holds the answer."""
     with explained():
-        from deploy.evaluate import choice, needle, session, shipped
+        from deploy.evaluate import choice, needle, report, session, shipped
 
         haystack = needle.Haystack(
             query_lang=ask,
@@ -76,4 +76,9 @@ def run(
             folder=out,
         )
         outcome = watched(lambda watch: session.find_needles(plan, haystack, watch))
-        show(outcome, out, as_json=as_json, first_column="length, depth", metric="ndcg_at_3")
+        show(
+            outcome,
+            out,
+            as_json=as_json,
+            view=report.View("length and depth", "ndcg_at_3", ("mrr_at_10",)),
+        )

@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Ask the same questions with other punctuation, case and width."""
     with explained():
-        from deploy.evaluate import choice, session, shipped
+        from deploy.evaluate import choice, report, session, shipped
         from deploy.evaluate.dataset import parse_pair
 
         plan = session.Plan(
@@ -62,4 +62,4 @@ def run(
             folder=out,
         )
         outcome = watched(lambda watch: session.vary(plan, watch))
-        show(outcome, out, as_json=as_json, first_column="written, pair")
+        show(outcome, out, as_json=as_json, view=report.View("written as"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -13,30 +14,46 @@ from rich.text import Text as Words
 from deploy.evaluate.result import PairResult, SystemResult
 from deploy.evaluate.session import Outcome
 
-COLUMNS = ("ndcg_at_10", "mrr_at_10", "map", "recall_at_100")
-TITLES = ("NDCG@10", "MRR@10", "MAP", "R@100")
+TITLES: Mapping[str, str] = {
+    "ndcg_at_10": "NDCG@10",
+    "ndcg_at_3": "NDCG@3",
+    "mrr_at_10": "MRR@10",
+    "map": "MAP",
+    "recall_at_100": "R@100",
+}
+"""Metric in the result -> column title."""
 _SHADES = ((0.9, "bold green"), (0.75, "green"), (0.5, "yellow"), (0.25, "dark_orange"), (0, "red"))
 
 
-def print_tables(console: Console, outcome: Outcome, *, first_column: str) -> None:
-    """One row per language pair; further systems as NDCG@10 columns beside the first."""
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a terminal table shows: the first column's title, the shaded metric, further ones."""
+
+    first: str = "language pair"
+    main: str = "ndcg_at_10"
+    more: tuple[str, ...] = ("mrr_at_10", "map", "recall_at_100")
+
+
+def print_tables(console: Console, outcome: Outcome, view: View) -> None:
+    """One row per pair; further systems as columns of the main metric beside the first."""
     first, others = outcome.results[0], outcome.results[1:]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first_column, no_wrap=True)
-    table.add_column("queries", justify="right")
-    table.add_column(f"NDCG@10 {first.system}" if others else "NDCG@10", justify="right")
-    table.add_column("95 % interval", justify="right", style="dim", no_wrap=True)
-    for title in TITLES[1:]:
-        table.add_column(title, justify="right")
+    table.add_column(view.first, no_wrap=True)
+    table.add_column("n", justify="right")
+    main = TITLES[view.main]
+    table.add_column(f"{main}\n{first.system}" if others else main, justify="right")
+    table.add_column("NDCG@10\n95 %" if others else "95 %", justify="right", style="dim")
+    for name in view.more:
+        table.add_column(TITLES[name], justify="right")
     for other in others:
-        table.add_column(f"NDCG@10 {other.system}", justify="right")
+        table.add_column(f"{main}\n{other.system}", justify="right")
     for place, pair in enumerate(first.pairs):
-        table.add_row(*_cells(pair, [other.pairs[place] for other in others]))
+        table.add_row(*_cells(view, pair, [other.pairs[place] for other in others]))
     table.add_section()
-    table.add_row(*_cells(first.mean, [other.mean for other in others]), style="bold")
+    table.add_row(*_cells(view, first.mean, [other.mean for other in others]), style="bold")
     console.print(table)
     for line in sentences(outcome):
-        console.print(line, style="dim", highlight=False)
+        console.print(line, style="dim")
 
 
 def sentences(outcome: Outcome) -> list[str]:
@@ -55,7 +72,7 @@ def sentences(outcome: Outcome) -> list[str]:
         f"{name}: keeping scores of at least {each.score:.4f} keeps {each.recall:.0%} of the "
         f"relevant documents, and {each.precision:.0%} of what is kept is relevant"
         for name, each in outcome.thresholds.items()
-        if each is not None
+        if each is not None and each.calibration_error is not None
     ]
     return lines
 
@@ -67,11 +84,11 @@ def markdown(outcome: Outcome) -> str:
         lines += [
             f"### {result.dataset}: {result.system}",
             "",
-            "| query | documents | queries | " + " | ".join(TITLES) + " | 95 % interval |",
-            "|---|---|---|---|---|---|---|---|",
+            "| query | documents | queries | " + " | ".join(TITLES.values()) + " | 95 % interval |",
+            "|---" * (len(TITLES) + 4) + "|",
         ]
         for pair in (*result.pairs, result.mean):
-            values = " | ".join(f"{getattr(pair, name):.3f}" for name in COLUMNS)
+            values = " | ".join(f"{getattr(pair, name):.3f}" for name in TITLES)
             low, high = pair.ci95
             lines.append(
                 f"| {pair.query_lang} | {pair.doc_lang} | {pair.queries} | {values} "
@@ -87,27 +104,27 @@ def comma_separated(results: Sequence[SystemResult]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(
-        ["dataset", "system", "query_lang", "doc_lang", "queries", *COLUMNS, "low95", "high95"]
+        ["dataset", "system", "query_lang", "doc_lang", "queries", *TITLES, "low95", "high95"]
     )
     for result in results:
         for pair in (*result.pairs, result.mean):
-            values = [f"{getattr(pair, name):.6f}" for name in COLUMNS]
+            values = [f"{getattr(pair, name):.6f}" for name in TITLES]
             bounds = [f"{each:.6f}" for each in pair.ci95]
             names = [result.dataset, result.system, pair.query_lang, pair.doc_lang]
             writer.writerow([*names, pair.queries, *values, *bounds])
     return buffer.getvalue()
 
 
-def _cells(pair: PairResult, others: Sequence[PairResult]) -> list[str | Words]:
+def _cells(view: View, pair: PairResult, others: Sequence[PairResult]) -> list[str | Words]:
     name = pair.query_lang if pair.query_lang == "mean" else f"{pair.query_lang} → {pair.doc_lang}"
     low, high = pair.ci95
     return [
         name,
         str(pair.queries),
-        _shaded(pair.ndcg_at_10),
-        f"{low:.2f} to {high:.2f}",
-        *(f"{getattr(pair, column):.3f}" for column in COLUMNS[1:]),
-        *(_shaded(other.ndcg_at_10) for other in others),
+        _shaded(getattr(pair, view.main)),
+        f"{low:.2f}-{high:.2f}",
+        *(f"{getattr(pair, column):.3f}" for column in view.more),
+        *(_shaded(getattr(other, view.main)) for other in others),
     ]
 
 

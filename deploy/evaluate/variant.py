@@ -13,12 +13,12 @@ _WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)} | {0x20: 0x3000}
 
 VARIANTS: Mapping[str, Callable[[str], str]] = {
     "as written": lambda text: text,
-    "no question mark": lambda text: text.rstrip(_QUESTION_MARKS + " "),
-    "ASCII question mark": lambda text: text.rstrip(_QUESTION_MARKS + " ") + "?",
-    "full-width question mark": lambda text: text.rstrip(_QUESTION_MARKS + " ") + "\uff1f",
+    "no ?": lambda text: text.rstrip(_QUESTION_MARKS + " "),
+    "ASCII ?": lambda text: text.rstrip(_QUESTION_MARKS + " ") + "?",
+    "full-width ?": lambda text: text.rstrip(_QUESTION_MARKS + " ") + "\uff1f",
     "upper case": str.upper,
     "lower case": str.lower,
-    "full-width letters": lambda text: text.translate(_WIDE),
+    "full-width": lambda text: text.translate(_WIDE),
     "extra spaces": lambda text: "  " + text.replace(" ", "  ") + " ",
 }
 
