@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -27,21 +28,23 @@ def url(tmp_path_factory) -> Iterator[str]:
     """The gateway's base URL; the scripted engine behind it ranks by shared words."""
     state_dir = tmp_path_factory.mktemp("state")
     with worker(state_dir):
-        process = subprocess.Popen(
-            [sys.executable, "-c", _GATEWAY, str(state_dir)], stderr=subprocess.PIPE, text=True
-        )
+        log = state_dir / "gateway.log"
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _GATEWAY, str(state_dir)], stderr=stderr
+            )
         try:
-            address = _address(process)
+            address = until("listening", lambda: _address(log))
             until("ready", lambda: requests.get(f"{address}/readyz", timeout=5).ok)
             yield address
         finally:
             process.terminate()
-            process.communicate(timeout=10)
+            process.wait(timeout=10)
 
 
-def _address(process: subprocess.Popen) -> str:
-    for line in process.stderr:
+def _address(log: Path) -> str | None:
+    for line in log.read_text().splitlines():
         entry = json.loads(line)
         if entry["message"] == "listening":
             return entry["url"]
-    raise AssertionError("the gateway did not start")
+    return None
