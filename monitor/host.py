@@ -34,12 +34,15 @@ class HostLimits:
 
     disk_free_bytes: int = 512 * 2**20
     memory_ratio: float = 0.03
-    cpu_pressure: float = 0.9
     files_ratio: float = 0.8
 
 
 def judge_host(sample: HostSample, limits: HostLimits) -> tuple[Finding, ...]:
-    """What to tell of the host."""
+    """What to tell of the host.
+
+    CPUs that are all in use are none of it: an engine on CPUs uses them all. That a replica is
+    not let run is seen on the replica itself.
+    """
     found = []
     for path, (free, _) in sample.disks.items():
         if free < limits.disk_free_bytes:
@@ -50,8 +53,6 @@ def judge_host(sample: HostSample, limits: HostLimits) -> tuple[Finding, ...]:
     starved = []
     if sample.memory_available < limits.memory_ratio * sample.memory_total:
         starved.append(f"{sample.memory_available / 2**20:.0f} MiB of memory available")
-    if sample.cpu_pressure is not None and sample.cpu_pressure >= limits.cpu_pressure:
-        starved.append(f"CPU pressure {sample.cpu_pressure:.0%}")
     if sample.open_files > limits.files_ratio * sample.max_files:
         starved.append(f"{sample.open_files} open files of {sample.max_files}")
     if starved:

@@ -6,12 +6,13 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from alerts.model import Severity
 from monitor.casebook import Casebook
-from monitor.health import HealthLimits, assess, canary_due
+from monitor.health import assess, canary_due
 from monitor.journal import Journal, JournalError, Transition
+from monitor.limits import LoopLimits
 from monitor.memory import lasting, to_json
 from monitor.model import (
     CanaryOutcome,
@@ -22,9 +23,9 @@ from monitor.model import (
     Reason,
     Verdict,
 )
-from monitor.policy import PolicyLimits, decide
+from monitor.policy import decide
 from monitor.ports import Actuator, ActuatorError, Board, Probes
-from monitor.probes.canary import CanaryLimits, judge
+from monitor.probes.canary import judge
 from monitor.replica import (
     Action,
     CloseIncidents,
@@ -48,17 +49,6 @@ _STEPS = 4  # phases a replica may pass in one tick: dead -> stopped -> started
 _EXIT_START_FAILED, _EXIT_FOR_GOOD = 75, 78
 
 log = logging.getLogger("rankguard.watchdog")
-
-
-@dataclass(frozen=True, slots=True)
-class LoopLimits:
-    """All that the decisions take from the settings; seconds."""
-
-    poll_s: float = 1.0
-    canary_s: float = 15.0
-    health: HealthLimits = field(default_factory=HealthLimits)
-    policy: PolicyLimits = field(default_factory=PolicyLimits)
-    canary: CanaryLimits = field(default_factory=CanaryLimits)
 
 
 @dataclass(frozen=True, slots=True)

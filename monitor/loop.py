@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from alerts.model import Severity
 from monitor.cardbook import CardBook
@@ -30,7 +30,8 @@ from monitor.inbox import (
     ProgressSeen,
 )
 from monitor.journal import Transition
-from monitor.keeper import UP, Keeper, LoopLimits, Tools
+from monitor.keeper import UP, Keeper, Tools
+from monitor.limits import LoopLimits
 from monitor.model import Health, Moment, Reason
 from monitor.ports import Clock
 from monitor.probes.process import read_stat
@@ -44,6 +45,8 @@ _DOUBTFUL_S = 0.25
 _BLIND_S = 5.0  # a pause between two ticks over which the watchdog itself did not run
 _JUMP_S = 2.0  # wall against monotonic clock between two ticks: somebody set the time
 _OOM_KEPT_S = 300.0
+_STARVED_S, _FED_S = 10.0, 30.0
+_PRUNE_EVERY_S = 3600.0
 
 log = logging.getLogger("rankguard.watchdog")
 
@@ -57,7 +60,8 @@ class _Seen:
     host: HostSample | None = None
     oom: OomKill | None = None
     load: Load | None = None
-    told: set[tuple[str | None, str]] = field(default_factory=set)
+    starved_since: float | None = None
+    starved_last: float = 0.0
 
 
 class Loop:
@@ -76,6 +80,7 @@ class Loop:
         card_limits: CardLimits | None = None,
         scaling: ScalingLimits | None = None,
         make_watch: Callable[[str], Watch] | None = None,
+        keep_s: float = 90 * 86400.0,
         notices: Sequence[str] = (),
     ) -> None:
         """Wire it.
@@ -84,6 +89,7 @@ class Loop:
             await_cards: there is a driver, so no replica is started before the first look at it.
             scaling: None: as many replicas as there are watches, always.
             make_watch: makes the watch of a replica that scaling adds.
+            keep_s: how long transitions and ended incidents are kept.
         """
         self._clock = clock
         self._tools = tools
@@ -96,6 +102,9 @@ class Loop:
         self._scaling = scaling or ScalingLimits(len(watches), len(watches))
         self._size = ScalingState(len(watches))
         self._make_watch = make_watch
+        self._keep_s = keep_s
+        self._pruned_at: float | None = None
+        self.config_error: str | None = None
         self.notices = tuple(notices)
         self._seen = _Seen()
         self._started_at = clock.now().wall
@@ -117,13 +126,20 @@ class Loop:
             self._look_after(watch, now)
         self._tell_findings(now)
         self._tools.casebook.flush()
+        self._keep_house(now)
         self._ticks += 1
         self._publish(self._snapshot(now, time.perf_counter() - began))
         return self._pause(now)
 
-    def set_limits(self, limits: LoopLimits) -> None:
+    def set_limits(self, limits: LoopLimits, scaling: ScalingLimits) -> None:
         """Go by other limits from the next tick on."""
         self._keeper.limits = limits
+        self._scaling = scaling
+
+    def _keep_house(self, now: Moment) -> None:
+        if self._pruned_at is None or now.mono - self._pruned_at >= _PRUNE_EVERY_S:
+            self._pruned_at = now.mono
+            self._keeper.journaled(lambda: self._tools.journal.prune(now.wall - self._keep_s))
 
     def _look_after(self, watch: Watch, now: Moment) -> None:
         others = [one.replica for one in self._watches.values() if one is not watch]
@@ -309,6 +325,10 @@ class Loop:
         oom = self._seen.oom
         if oom is not None and now.mono - oom.at < _OOM_KEPT_S:
             host.append(Finding("HostOomKill", "out_of_memory", oom.text, critical=True))
+        if self.config_error is not None:
+            host.append(Finding("WatchdogConfigInvalid", "config_invalid", self.config_error))
+        if self._is_starved(now):
+            host.append(Finding("HostStarved", Reason.STARVED.value, "replicas wait for a CPU"))
         found[None] = tuple(host)
         present = set()
         for uuid, findings in found.items():
@@ -319,6 +339,18 @@ class Loop:
             key = (incident.gpu_uuid, incident.name)
             if incident.replica is None and key not in present and self._can_close(key):
                 self._tools.casebook.close(now, gpu_uuid=incident.gpu_uuid, name=incident.name)
+
+    def _is_starved(self, now: Moment) -> bool:
+        """For a while some replica could not run; over when none was for a longer while."""
+        seen = self._seen
+        watches = self._watches.values()
+        if any(one.verdict and one.verdict.health is Health.STARVED for one in watches):
+            seen.starved_since = seen.starved_since or now.mono
+            seen.starved_last = now.mono
+        elif now.mono - seen.starved_last >= _FED_S:
+            seen.starved_since = None
+        since = seen.starved_since
+        return since is not None and seen.starved_last - since >= _STARVED_S
 
     def _tell_finding(self, uuid: str | None, finding: Finding, now: Moment) -> None:
         where = uuid or "host"
@@ -333,7 +365,9 @@ class Loop:
 
     def _can_close(self, key: tuple[str | None, str]) -> bool:
         """Before the first look at cards nothing is known of their old incidents."""
-        return key[1].startswith("Host") or not self._await_cards or self._cards.known
+        return (
+            not key[1].startswith(("Gpu", "Driver")) or not self._await_cards or self._cards.known
+        )
 
     def _snapshot(self, now: Moment, tick_s: float) -> Snapshot:
         keeper, casebook = self._keeper, self._tools.casebook

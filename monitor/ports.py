@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from alerts.model import Alert
+from monitor.gpu import GpuRound
 from monitor.model import (
     CanaryResult,
     Identity,
@@ -70,6 +71,16 @@ class ActuatorError(Exception):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class GpuReader(Protocol):
+    """Looks at all cards; returns within a few seconds whatever the driver does."""
+
+    def read(self) -> GpuRound: ...
+
+    def close(self) -> None:
+        """End what reads; waits for nothing."""
+        ...
 
 
 class Board(Protocol):

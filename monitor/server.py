@@ -17,6 +17,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from monitor.inbox import CommandAsked, CordonAsked
 from monitor.journal import JournalError, Transition, read_transitions
 from monitor.page import overall, page, status
 from monitor.replica import Command, CommandKind
@@ -39,12 +40,12 @@ class Desk:
 
     Attributes:
         latest: the last snapshot, None before the first.
-        command: passes an operator's request on; its answer comes with later snapshots.
+        command: passes an operator's request on; its effect shows in later snapshots.
         now: Unix seconds.
     """
 
     latest: Callable[[], Snapshot | None]
-    command: Callable[[str, Command], None]
+    command: Callable[[CommandAsked | CordonAsked], None]
     registry: CollectorRegistry
     journal: Path
     now: Callable[[], float]
@@ -129,6 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if len(parts) == 4 and parts[:2] == ["api", "replicas"]:
             self._command_replica(parts[2], parts[3], body)
+        elif len(parts) == 4 and parts[:2] == ["api", "gpus"]:
+            self._command_gpu(parts[2], parts[3], body)
         else:
             self._send_json(HTTPStatus.NOT_FOUND, {"error": "no such command"})
 
@@ -141,12 +144,33 @@ class _Handler(BaseHTTPRequestHandler):
         if verb not in {kind.value for kind in CommandKind}:
             self._send_json(HTTPStatus.NOT_FOUND, {"error": "drain, undrain or restart"})
             return
-        for_s = body.get("for_s")
-        if for_s is not None and (not isinstance(for_s, int | float) or not 0 < for_s < 1e8):
-            self._send_json(HTTPStatus.BAD_REQUEST, {"error": "for_s must be seconds above 0"})
+        try:
+            for_s = _duration(body)
+        except ValueError as error:
+            self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
             return
-        self.server.desk.command(replica_id, Command(CommandKind(verb), for_s))
+        self.server.desk.command(CommandAsked(replica_id, Command(CommandKind(verb), for_s)))
         self._send_json(HTTPStatus.ACCEPTED, {"message": f"{replica_id}: {verb} is under way"})
+
+    def _command_gpu(self, uuid: str, verb: str, body: dict[str, Any]) -> None:
+        snapshot = self.server.desk.latest()
+        known = {view.card.uuid for view in snapshot.cards} if snapshot is not None else set()
+        if uuid not in known:
+            self._send_json(HTTPStatus.NOT_FOUND, {"error": f"no card {uuid!r}"})
+            return
+        if verb not in {"cordon", "uncordon"}:
+            self._send_json(HTTPStatus.NOT_FOUND, {"error": "cordon or uncordon"})
+            return
+        try:
+            for_s = _duration(body)
+        except ValueError as error:
+            self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+            return
+        why = str(body.get("why", ""))[:200]
+        self.server.desk.command(CordonAsked(uuid, verb == "cordon", for_s, why))
+        until = "until uncordon" if for_s is None else f"for {for_s:.0f} s"
+        said = f"{uuid}: cordoned {until}" if verb == "cordon" else f"{uuid}: in use again"
+        self._send_json(HTTPStatus.ACCEPTED, {"message": said})
 
     def _livez(self, snapshot: Snapshot | None) -> None:
         age_s = None if snapshot is None else self.server.desk.now() - snapshot.at
@@ -206,3 +230,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         log.debug(format, *args)
+
+
+def _duration(body: dict[str, Any]) -> float | None:
+    """Seconds from `for_s` or `hours`; None or 0: without an end. Raises ValueError."""
+    value = body.get("for_s")
+    if value is None and body.get("hours") is not None:
+        hours = body["hours"]
+        value = hours * 3600 if isinstance(hours, int | float) else hours
+    if value is None or value == 0:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e8:
+        raise ValueError("for_s and hours must be numbers above 0")
+    return float(value)

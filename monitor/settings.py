@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -10,8 +11,10 @@ from typing_extensions import Self
 
 from monitor.backoff import BackoffLimits
 from monitor.health import HealthLimits
+from monitor.limits import LoopLimits
 from monitor.policy import PolicyLimits
 from monitor.probes.canary import CanaryLimits
+from monitor.scaling import ScalingLimits
 
 
 class MonitorSettings(BaseModel):
@@ -23,7 +26,7 @@ class MonitorSettings(BaseModel):
     port: int = Field(9400, ge=0, le=65535, description="its port")
     replicas: int = Field(1, ge=0, le=64, description="workers to keep running")
     min_replicas: int | None = Field(
-        None, ge=0, le=64, description="lower bound when scaling; unset: replicas"
+        None, ge=0, le=64, description="lower bound when scaling; unset: 1"
     )
     max_replicas: int | None = Field(
         None, ge=1, le=64, description="upper bound when scaling; unset: replicas, no scaling"
@@ -90,10 +93,21 @@ class MonitorSettings(BaseModel):
     keep_logs: int = Field(5, ge=1, description="generations of worker logs kept per replica")
     keep_incidents: int = Field(50, ge=1, description="incident bundles kept")
     keep_days: float = Field(90.0, gt=0, description="days of transitions and incidents kept")
-    dead_man_url: str | None = Field(
-        None, description="URL that is asked every dead_man_s: its silence tells of a dead watchdog"
+    scale_tokens: float = Field(
+        32768.0, gt=0, description="queued tokens for which one replica is enough"
     )
-    dead_man_s: float = Field(60.0, ge=1, description="seconds between two dead-man pings")
+    scale_up_s: float = Field(15.0, ge=0, description="how long the load must ask for one more")
+    scale_down_s: float = Field(300.0, ge=0, description="how long it must ask for one fewer")
+    scale_cooldown_s: float = Field(60.0, ge=0, description="between two changes of the size")
+    gpu_timeout_s: float = Field(
+        1.5, gt=0, le=30, description="how long a card may take to answer before it is read apart"
+    )
+    record: Path | None = Field(
+        None, description="write what is read of the cards to this file, for gpus = replay:FILE"
+    )
+    model_cache: Path | None = Field(
+        None, description="folder whose disk is watched beside the state directory's"
+    )
 
     @field_validator("gpus")
     @classmethod
@@ -105,6 +119,8 @@ class MonitorSettings(BaseModel):
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:
         low, high = self.bounds()
+        if self.min_replicas is not None and self.max_replicas is None:
+            raise ValueError("min_replicas needs max_replicas")
         if low > high:
             raise ValueError(f"min_replicas ({low}) is above max_replicas ({high})")
         return self
@@ -112,8 +128,7 @@ class MonitorSettings(BaseModel):
     def bounds(self) -> tuple[int, int]:
         """Fewest and most replicas; equal when nothing is to be scaled."""
         if self.max_replicas is None:
-            low = self.replicas if self.min_replicas is None else self.min_replicas
-            return low, max(low, self.replicas)
+            return self.replicas, self.replicas
         low = self.min_replicas if self.min_replicas is not None else min(1, self.max_replicas)
         return low, self.max_replicas
 
@@ -140,6 +155,27 @@ class MonitorSettings(BaseModel):
             ),
             drain_timeout_s=self.drain_timeout_s,
             rearm_s=self.rearm_s,
+        )
+
+    def scaling_limits(self) -> ScalingLimits:
+        low, high = self.bounds()
+        return ScalingLimits(
+            low=low,
+            high=high,
+            slo_s=self.latency_slo_ms / 1000,
+            tokens_per_replica=self.scale_tokens,
+            up_after_s=self.scale_up_s,
+            down_after_s=self.scale_down_s,
+            cooldown_s=self.scale_cooldown_s,
+        )
+
+    def loop_limits(self) -> LoopLimits:
+        return LoopLimits(
+            poll_s=self.poll_s,
+            canary_s=self.canary_s,
+            health=self.health_limits(),
+            policy=self.policy_limits(),
+            canary=self.canary_limits(),
         )
 
     def canary_limits(self) -> CanaryLimits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from alerts.snapshot import PipelineSnapshot
 from monitor.cardbook import CardView
 from monitor.gpu import GpuRound
 from monitor.host import HostSample
@@ -61,4 +62,5 @@ class Snapshot:
     load: Load | None = None
     incidents: tuple[Incident, ...] = ()
     counters: Counters = field(default_factory=Counters)
+    delivery: PipelineSnapshot | None = None
     notices: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ import re
 import select
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from monitor.xid import LOST, parse_kernel_text
 KMSG = Path("/dev/kmsg")
 _RECORD_BYTES = 8192  # longest record that the kernel gives
 _KERNEL_FACILITY = 0
+_KEPT = 100
 _OOM = re.compile(r"(?:Out of memory|Memory cgroup out of memory): Killed process (?P<pid>\d+)")
 
 log = logging.getLogger("rankguard.watchdog")
@@ -96,6 +98,7 @@ class KmsgReader:
         self._thread = threading.Thread(target=self._run, name="kmsg", daemon=True)
         self.cursor = after
         self.overruns = 0
+        self._recent: deque[str] = deque(maxlen=_KEPT)
 
     def start(self) -> bool:
         """False where the log cannot be read (no permission, no kernel log)."""
@@ -109,6 +112,10 @@ class KmsgReader:
         self._descriptor = descriptor
         self._thread.start()
         return True
+
+    def recent(self) -> tuple[str, ...]:
+        """The last lines of the kernel's own, for evidence."""
+        return tuple(self._recent)
 
     def stop(self) -> None:
         os.eventfd_write(self._stopping, 1)
@@ -150,6 +157,7 @@ class KmsgReader:
         if record is None or (self._after is not None and record.sequence <= self._after):
             return
         self.cursor = record.sequence
+        self._recent.append(record.text)
         believed = Record(0, record.sequence, record.text) if self._all else record
         event = event_of(believed, time.monotonic())
         if event is not None:

@@ -19,6 +19,7 @@ from typing import Any
 from monitor.collectors.cards import card_from_json, sample_from_json
 from monitor.gpu import Card, CardSample, GpuRound, XidEvent, bus_id
 from monitor.model import Unavailable, Why
+from monitor.ports import GpuReader
 
 FORMAT, VERSION = "rankguard-recording", 1
 
@@ -130,6 +131,22 @@ class ReplayReader:
             sample_from_json(card, self._bodies[card.uuid]) for card in self._recording.cards
         )
         return GpuRound(now, "replay", samples, events, self._clock() - now)
+
+
+class RecordingReader:
+    """Implements `GpuReader`: reads through another one and keeps what it read."""
+
+    def __init__(self, reader: GpuReader, writer: RecordingWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def read(self) -> GpuRound:
+        found = self._reader.read()
+        self._writer.write(found)
+        return found
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class RecordingWriter:

@@ -9,7 +9,8 @@ from monitor.casebook import Casebook
 from monitor.inbox import CanarySeen, Inbox, ProgressSeen
 from monitor.journal import Journal
 from monitor.keeper import Tools
-from monitor.loop import Loop, LoopLimits
+from monitor.limits import LoopLimits
+from monitor.loop import Loop
 from monitor.model import (
     CanaryOutcome,
     CanaryResult,

@@ -1,0 +1,20 @@
+"""All limits by which the loop decides, in one value: what the settings become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from monitor.health import HealthLimits
+from monitor.policy import PolicyLimits
+from monitor.probes.canary import CanaryLimits
+
+
+@dataclass(frozen=True, slots=True)
+class LoopLimits:
+    """All that the decisions take from the settings; seconds."""
+
+    poll_s: float = 1.0
+    canary_s: float = 15.0
+    health: HealthLimits = field(default_factory=HealthLimits)
+    policy: PolicyLimits = field(default_factory=PolicyLimits)
+    canary: CanaryLimits = field(default_factory=CanaryLimits)
