@@ -39,6 +39,7 @@ class Summary:
 
     Attributes:
         docs_per_s: documents in good answers over the time from first send to last answer.
+        sent_per_s: rate at which requests were meant to be sent, whenever they were answered.
         late_ms: 99th percentile of how late the generator itself sent; when that is not small
             against the latencies, the machine that sends is the limit.
     """
@@ -47,6 +48,7 @@ class Summary:
     failed: int
     docs_per_s: float
     requests_per_s: float
+    sent_per_s: float
     tokens_per_s: float | None
     mean_ms: float
     p50_ms: float
@@ -76,6 +78,7 @@ def summarize(samples: Sequence[Sample]) -> Summary:
         failed=len(samples) - len(good),
         docs_per_s=per_s * sum(each.documents for each in good),
         requests_per_s=per_s * len(good),
+        sent_per_s=_rate(samples),
         tokens_per_s=per_s * sum(known) if known and len(known) == len(tokens) else None,
         mean_ms=float(latencies.mean()),
         p50_ms=p50,
@@ -87,3 +90,12 @@ def summarize(samples: Sequence[Sample]) -> Summary:
         checks_right=sum(checks),
         errors=tuple(sorted({each.error for each in samples if each.error}))[:5],
     )
+
+
+def _rate(samples: Sequence[Sample]) -> float:
+    """Requests over the time in which they were meant to be sent."""
+    if len(samples) < 2:
+        return 0.0
+    times = [each.intended for each in samples]
+    span = max(times) - min(times)
+    return (len(samples) - 1) / span if span > 0 else 0.0

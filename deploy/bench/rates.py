@@ -24,6 +24,7 @@ class Load:
 
     Attributes:
         burst: requests that arrive together; 1 is a Poisson process.
+        times: replayed arrivals, in place of drawn ones.
     """
 
     documents: int
@@ -33,6 +34,7 @@ class Load:
     seed: int = 1
     repeated: bool = False
     checked: bool = True
+    times: tuple[float, ...] = ()
 
 
 async def run_at(
@@ -54,7 +56,9 @@ async def run_at(
         tick: called after each answer.
     """
     seconds = min(max(load.seconds, FEWEST_REQUESTS / rate), LONGEST * load.seconds)
-    times = arrival.bursts(rate, seconds, size=load.burst, seed=load.seed + number)
+    times = load.times or tuple(
+        arrival.bursts(rate, seconds, size=load.burst, seed=load.seed + number)
+    )
     maker = Maker(
         library,
         documents=load.documents,

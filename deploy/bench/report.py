@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
@@ -26,28 +27,40 @@ _VERSUS_TITLES = (
 """Documents per second on each side, their ratio by round, latencies in milliseconds."""
 
 
-def batch_table(rows: Sequence[Row]) -> Table:
-    return _table(_BATCH_TITLES, [_batch_cells(row) for row in rows])
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A table as words: titles and rows."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[str]]
 
 
-def batch_markdown(rows: Sequence[Row]) -> str:
-    return _markdown(_BATCH_TITLES, [_batch_cells(row) for row in rows])
+def batch_cells(rows: Sequence[Row]) -> Cells:
+    return Cells(_BATCH_TITLES, [_batch_row(row) for row in rows])
 
 
-def load_table(trials: Sequence[Trial]) -> Table:
-    return _table(_LOAD_TITLES, [_load_cells(each) for each in trials])
+def load_cells(trials: Sequence[Trial]) -> Cells:
+    return Cells(_LOAD_TITLES, [_load_row(each) for each in trials])
 
 
-def load_markdown(trials: Sequence[Trial]) -> str:
-    return _markdown(_LOAD_TITLES, [_load_cells(each) for each in trials])
+def versus_cells(found: Sequence[ByLoad]) -> Cells:
+    return Cells(_VERSUS_TITLES, [_versus_row(each) for each in found])
 
 
-def versus_table(found: Sequence[ByLoad]) -> Table:
-    return _table(_VERSUS_TITLES, [_versus_cells(each) for each in found])
+def table(cells: Cells) -> Table:
+    """The table for a terminal."""
+    found = Table(box=None, pad_edge=False, header_style="bold")
+    for title in cells.titles:
+        found.add_column(title, justify="right")
+    for row in cells.rows:
+        found.add_row(*row)
+    return found
 
 
-def versus_markdown(found: Sequence[ByLoad]) -> str:
-    return _markdown(_VERSUS_TITLES, [_versus_cells(each) for each in found])
+def markdown(cells: Cells) -> str:
+    lines = [f"| {' | '.join(cells.titles)} |", "|" + "---:|" * len(cells.titles)]
+    lines += [f"| {' | '.join(row)} |" for row in cells.rows]
+    return "\n".join(lines) + "\n"
 
 
 def batch_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -90,7 +103,7 @@ def load_json(trials: Sequence[Trial]) -> list[dict[str, Any]]:
     ]
 
 
-def _batch_cells(row: Row) -> list[str]:
+def _batch_row(row: Row) -> list[str]:
     one = row.summary
     return [
         str(row.batch),
@@ -103,7 +116,7 @@ def _batch_cells(row: Row) -> list[str]:
     ]
 
 
-def _load_cells(trial: Trial) -> list[str]:
+def _load_row(trial: Trial) -> list[str]:
     one = trial.summary
     return [
         f"{trial.rate:.2f}",
@@ -117,7 +130,7 @@ def _load_cells(trial: Trial) -> list[str]:
     ]
 
 
-def _versus_cells(each: ByLoad) -> list[str]:
+def _versus_row(each: ByLoad) -> list[str]:
     ratio = spread(each.ratios)
     ours = [run.summary for run in each.ours]
     theirs = [run.summary for run in each.theirs]
@@ -136,21 +149,6 @@ def _versus_cells(each: ByLoad) -> list[str]:
         f"{middle(theirs, 'p50_ms'):.1f}",
         f"{middle(theirs, 'p99_ms'):.1f}",
     ]
-
-
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="right")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(titles)} |", "|" + "---:|" * len(titles)]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
 
 
 def _known(value: float | None) -> str:

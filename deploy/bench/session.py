@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 from deploy.bench import batches, length, rates, report, slo, versus
+from deploy.bench.generator import ask
 from deploy.bench.length import Length
 from deploy.bench.slo import Objective, Trial
 from deploy.bench.text import Library
@@ -16,6 +17,7 @@ from deploy.evaluate import provenance
 from deploy.evaluate.endpoint import Client, Target, describe
 
 T = TypeVar("T")
+_CHECKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,13 @@ def batch_table(
         rows = await batches.measure(
             client, setting.target, library, grid, setting.length, done=done
         )
+        checks = await _checks(client, setting.target, library)
         loop = {"clients": grid.clients, "seconds": grid.seconds, "repeated": grid.repeated}
         run = setting.run | loop
         body = {
             "rows": report.batch_json(rows),
             "first_request_ms": round(setting.first_ms, 3),
+            "checks": checks,
             "run": run,
         }
         return rows, body
@@ -89,9 +93,17 @@ def batch_table(
     return found
 
 
+async def _checks(client: Client, target: Target, library: Library) -> dict[str, int]:
+    """Requests whose best document is known; one of four documents would be right by chance."""
+    samples = [
+        await ask(client, target, library.check(number), 0.0) for number in range(1, _CHECKS + 1)
+    ]
+    return {"asked": len(samples), "right_first": sum(each.right is True for each in samples)}
+
+
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An open-loop run: at `rate`, or a search from `rate` on when there is an objective."""
+    """An open-loop run: at `rate`, at replayed `times`, or a search from `rate` on."""
 
     documents: int
     doc_tokens: int
@@ -100,6 +112,7 @@ class Offered:
     burst: int
     repeated: bool
     objective: Objective | None
+    times: tuple[float, ...] = ()
 
 
 def offered_load(
@@ -115,13 +128,16 @@ def offered_load(
             burst=offered.burst,
             seed=seed,
             repeated=offered.repeated,
+            times=offered.times,
         )
-        if offered.objective is None:
+        if offered.objective is None or offered.times:
             summary = await rates.run_at(
                 client, setting.target, library, load, offered.rate, number=1
             )
             met = slo.Met.FAILURES if summary.failed else slo.Met.NOT_ASKED
-            trials = [Trial(offered.rate, met, summary)]
+            if offered.objective is not None:
+                met = slo.judge(offered.objective, summary)
+            trials = [Trial(summary.sent_per_s, met, summary)]
             done(trials[0])
         else:
             trials = await rates.search(

@@ -13,8 +13,7 @@ from deploy.commands.measuring import Elsewhere, Keys, Url, explained
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from deploy.bench.keep import Kept
     from deploy.evaluate.endpoint import Target
 
 NAME = "bench"
@@ -61,6 +60,7 @@ def run(
         return
     with explained():
         from deploy.bench import batches, plot, report, session
+        from deploy.bench.keep import Kept
 
         target, pids = _endpoint(config, url, pid, key_file, elsewhere=yes_this_host)
         grid = batches.Grid(
@@ -77,20 +77,18 @@ def run(
         )
         best = batches.best_value(rows, limit_ms=slo_ms)
         body["best_value"] = None if best is None else report.batch_json([best])[0]
-        words = (
+        words = [
             f"no batch size keeps p95 within {slo_ms:g} ms"
             if best is None
             else f"best value with p95 within {slo_ms:g} ms: {best.batch} documents of "
-            f"{best.doc_tokens} tokens, {best.summary.docs_per_s:.1f} documents/s"
-        )
-        _show(body, report.batch_table(rows), [words], as_json=as_json)
-        _keep(
-            out,
-            "batches",
-            body,
-            report.batch_markdown(rows) + f"\n{words}\n",
-            lambda path: plot.batches(rows, path),
-        )
+            f"{best.doc_tokens} tokens, {best.summary.docs_per_s:.1f} documents/s",
+            (
+                f"{body['checks']['right_first']} of {body['checks']['asked']} known questions had "
+                "the right one of four documents first"
+            ),
+        ]
+        kept = Kept("batches", "Batch table", report.batch_cells(rows), words, body)
+        _finish(kept, out, lambda path: plot.batches(rows, path), as_json=as_json)
 
 
 @app.command(
@@ -98,6 +96,7 @@ def run(
         "rankguard bench load --rate 5 --seconds 30",
         "rankguard bench load --slo-ms 380 --percentile 95 --documents 4 --tokens 512",
         "rankguard bench load --slo-ms 500 --wanted 40 --replicas 2",
+        "rankguard bench load --replay gateway.log --speed 2",
     )
 )
 def load(
@@ -112,6 +111,10 @@ def load(
     tokens: Annotated[int, typer.Option(min=8, help="in a document")] = 128,
     seconds: Annotated[float, typer.Option(min=0.1, help="per run")] = 10.0,
     burst: Annotated[int, typer.Option(min=1, help="requests that arrive together")] = 1,
+    replay: Annotated[
+        Path | None, typer.Option(help="arrival times from this log of the gateway")
+    ] = None,
+    speed: Annotated[float, typer.Option(min=0.01, help="of the replay; 2 is twice as fast")] = 1.0,
     wanted: Annotated[float | None, typer.Option(min=0.01, help="rate to size for")] = None,
     replicas: Annotated[int, typer.Option(min=1, help="that serve now")] = 1,
     key_file: Keys = None,
@@ -123,14 +126,18 @@ def load(
 ) -> None:
     """Send at set times, whatever the answers do; with --slo-ms, find the highest rate it keeps."""
     with explained():
-        from deploy.bench import plot, report, session, sizing, slo
+        from deploy.bench import arrival, plot, report, session, sizing, slo
+        from deploy.bench.keep import Kept
         from deploy.evaluate.dataset import DataError
 
         if percentile not in {50, 95, 99}:
             raise DataError("--percentile is 50, 95 or 99")
         objective = None if slo_ms is None else slo.Objective(percentile, slo_ms)
         target, _ = _endpoint(config, url, None, key_file, elsewhere=yes_this_host)
-        offered = session.Offered(documents, tokens, seconds, rate, burst, repeated, objective)
+        times = () if replay is None else tuple(arrival.read_log(replay, speed=speed))
+        offered = session.Offered(
+            documents, tokens, seconds, rate, burst, repeated, objective, times
+        )
         trials, body = _progress(
             "runs",
             None if objective else 1,
@@ -139,14 +146,8 @@ def load(
         advice = sizing.advise(trials, wanted=wanted, replicas=replicas)
         body["advice"] = None if advice is None else advice.to_json()
         words = [] if advice is None else [advice.words]
-        _show(body, report.load_table(trials), words, as_json=as_json)
-        _keep(
-            out,
-            "load",
-            body,
-            report.load_markdown(trials) + "".join(f"\n{each}\n" for each in words),
-            lambda path: plot.rates(trials, objective, path),
-        )
+        kept = Kept("load", "Load", report.load_cells(trials), words, body)
+        _finish(kept, out, lambda path: plot.rates(trials, objective, path), as_json=as_json)
         if not any(each.met in {slo.Met.YES, slo.Met.NOT_ASKED} for each in trials):
             raise typer.Exit(1)
 
@@ -178,6 +179,7 @@ def compare(
     """Compare with another endpoint: short runs in turn, the ratio of each round and its spread."""
     with explained():
         from deploy.bench import report, session, versus
+        from deploy.bench.keep import Kept
 
         target, pids = _endpoint(config, url, pid, key_file, elsewhere=yes_this_host)
         against, _ = _endpoint(config, other, [], key_file, elsewhere=yes_this_host)
@@ -201,12 +203,14 @@ def compare(
             ),
         )
         agreed = body["agreement"]
-        words = (
-            f"{agreed['pairs']} pairs asked on both sides: scores differ by at most "
-            f"{agreed['largest']:.4f}, {agreed['same_order']:.0%} of requests in the same order"
-        )
-        _show(body, report.versus_table(found), [words], as_json=as_json)
-        _keep(out, "compare", body, report.versus_markdown(found) + f"\n{words}\n", None)
+        words = [
+            (
+                f"{agreed['pairs']} pairs asked on both sides: scores differ by at most "
+                f"{agreed['largest']:.4f}, {agreed['same_order']:.0%} of requests in the same order"
+            )
+        ]
+        kept = Kept("compare", "Side by side", report.versus_cells(found), words, body)
+        _finish(kept, out, None, as_json=as_json)
 
 
 def _endpoint(
@@ -243,35 +247,22 @@ def _progress(what: str, total: int | None, work: Callable[[Callable[[Any], None
         return work(lambda _: progress.advance(task))
 
 
-def _show(body: dict[str, Any], table: Table, words: list[str], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(body, ensure_ascii=False, indent=1))
-        return
+def _finish(
+    kept: Kept, out: Path | None, picture: Callable[[Path], None] | None, *, as_json: bool
+) -> None:
+    """Print the result, and write its files where a folder is given."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    console.print(table)
-    for each in words:
-        console.print(each)
+    from deploy.bench import report
+    from deploy.bench.keep import keep
 
-
-def _keep(
-    out: Path | None,
-    name: str,
-    body: dict[str, Any],
-    text: str,
-    picture: Callable[[Path], None] | None,
-) -> None:
-    if out is None:
+    files = [] if out is None else keep(out, kept, picture)
+    if as_json:
+        print(json.dumps(kept.body, ensure_ascii=False, indent=1))
         return
-    from deploy.evaluate.dataset import DataError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        whole = json.dumps(body, ensure_ascii=False, indent=1)
-        (out / f"{name}.json").write_text(f"{whole}\n", encoding="utf-8")
-        (out / f"{name}.md").write_text(text, encoding="utf-8")
-        if picture is not None:
-            picture(out / f"{name}.png")
-    except OSError as error:
-        raise DataError(f"{out}: {error.strerror}") from None
+    console = Console(highlight=False)
+    console.print(report.table(kept.cells))
+    for each in kept.words:
+        console.print(each)
+    for file in files:
+        console.print(str(file), style="dim", soft_wrap=True)

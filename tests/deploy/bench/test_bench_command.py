@@ -35,11 +35,16 @@ def test_the_batch_table_has_the_json_shape_that_tools_rely_on(endpoint, tmp_pat
     assert json.loads((tmp_path / "batches.json").read_text()) == body
     assert (tmp_path / "batches.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "batches.md").read_text().startswith("| batch |")
+    page = (tmp_path / "batches.html").read_text()
+    assert "data:image/png" in page
+    assert "http-equiv" not in page
+    assert 'src="http' not in page
+    assert body["checks"]["asked"] == 20
 
 
 def test_no_query_and_no_document_is_sent_twice(endpoint):
     run("--url", endpoint.url, "--batch", "3", "--tokens", "16", "--seconds", "0.1")
-    queries = [body["query"] for _, body in endpoint.bodies]
+    queries = [body["query"] for _, body in endpoint.bodies if len(body["documents"]) == 3]
     documents = [text for _, body in endpoint.bodies for text in body["documents"]]
     assert len(queries) > 5
     assert len(set(queries)) == len(queries)
@@ -108,3 +113,12 @@ def test_an_endpoint_that_is_not_there_is_one_sentence_and_exit_code_1():
     result = run("--url", "http://127.0.0.1:9")
     assert result.exit_code == 1
     assert "Traceback" not in result.output
+
+
+def test_a_log_is_replayed_at_its_own_times(endpoint, tmp_path):
+    (tmp_path / "log").write_text("".join(f"{n / 50}\n" for n in range(20)))
+    result = run("load", "--url", endpoint.url, "--replay", str(tmp_path / "log"), "--json")
+    assert result.exit_code == 0, result.output
+    row = json.loads(result.stdout)["rows"][0]
+    assert row["requests"] == 20
+    assert row["rate"] == pytest.approx(50, rel=0.01)

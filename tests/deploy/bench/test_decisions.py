@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from deploy.bench.arrival import bursts, poisson
+from deploy.bench.arrival import bursts, poisson, replay
 from deploy.bench.batches import Row, best_value
 from deploy.bench.latency import Sample, summarize
 from deploy.bench.memory import Usage
@@ -171,3 +171,39 @@ def test_the_best_value_is_the_fastest_batch_within_the_limit():
     ]
     assert best_value(rows, limit_ms=380).batch == 8
     assert best_value(rows, limit_ms=10) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "times"),
+    [
+        pytest.param(["5", "7.5"], [0, 2.5], id="numbers"),
+        pytest.param(['{"at": 5}', '{"at": 6}'], [0, 1], id="objects"),
+        pytest.param(["7", "5"], [0, 2], id="not in order"),
+        pytest.param(
+            [
+                '{"time": "2026-11-22T12:00:00.500Z", "path": "/v1/rerank"}',
+                '{"time": "2026-11-22T12:00:00.700Z", "path": "/metrics"}',
+                '{"time": "2026-11-22T12:00:01Z", "path": "/rerank"}',
+            ],
+            [0, 0.5],
+            id="the gateway's access log, rerank requests only",
+        ),
+        pytest.param(["5", "started", "null", '{"at": "soon"}'], [0], id="other lines"),
+    ],
+)
+def test_a_log_is_replayed_from_its_first_request_on(lines, times):
+    assert replay(lines) == pytest.approx(times)
+
+
+def test_a_replay_can_be_faster():
+    assert replay(["0", "10"], speed=4) == [0, 2.5]
+
+
+def test_a_log_without_times_is_refused():
+    with pytest.raises(ValueError, match="no line"):
+        replay(["x"])
+
+
+def test_the_rate_that_was_sent_does_not_depend_on_when_it_was_answered():
+    late = [Sample(float(n), float(n), 100.0, 1) for n in range(11)]
+    assert summarize(late).sent_per_s == 1.0
