@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from deploy.evaluate.dataset import Topic
@@ -26,13 +27,17 @@ class System(Protocol):
     def describe(self) -> dict[str, str]: ...
 
 
-class HttpSystem:
-    """A rerank endpoint; long lists are cut into requests of at most `batch` documents."""
+MOST_DOCUMENTS = 100
+MOST_CHARS = 40_000
+"""Of one request, about 10,000 tokens: a CPU scores them well within a gateway's deadline."""
 
-    def __init__(self, client: Client, target: Target, *, batch: int = 100) -> None:
+
+class HttpSystem:
+    """A rerank endpoint; long lists are cut into several requests."""
+
+    def __init__(self, client: Client, target: Target) -> None:
         self._client = client
         self._target = target
-        self._batch = batch
 
     @property
     def name(self) -> str:
@@ -49,16 +54,24 @@ class HttpSystem:
         }
 
     async def rank(self, topic: Topic) -> Ranked:
-        texts = [document.text for document in topic.documents]
-        if len(texts) <= self._batch:
-            return await self._client.rerank_patiently(self._target, topic.query.text, texts)
         parts = [
-            await self._client.rerank_patiently(
-                self._target, topic.query.text, texts[start : start + self._batch]
-            )
-            for start in range(0, len(texts), self._batch)
+            await self._client.rerank_patiently(self._target, topic.query.text, texts)
+            for texts in cut([document.text for document in topic.documents])
         ]
-        return _merge(parts)
+        return parts[0] if len(parts) == 1 else _merge(parts)
+
+
+def cut(texts: Sequence[str]) -> list[list[str]]:
+    """The texts in order, in lists of at most 100 texts and 40,000 characters (or one text)."""
+    parts: list[list[str]] = []
+    room = 0
+    for text in texts:
+        if not parts or len(text) > room or len(parts[-1]) == MOST_DOCUMENTS:
+            parts.append([])
+            room = MOST_CHARS
+        parts[-1].append(text)
+        room -= len(text)
+    return parts
 
 
 def _merge(parts: list[Ranked]) -> Ranked:

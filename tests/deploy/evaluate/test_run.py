@@ -8,6 +8,7 @@ from deploy.evaluate.endpoint import EndpointError, parse_target
 from deploy.evaluate.keep import keep
 from deploy.evaluate.session import Plan, Watch, evaluate
 from deploy.evaluate.shipped import load
+from deploy.evaluate.system import cut
 from tests.deploy.evaluate.server import Endpoint, serving
 
 
@@ -102,3 +103,39 @@ def test_bm25_can_choose_the_candidates():
     with serving(Endpoint()) as server:
         run(plan(server, candidates="bm25:5", targets=(parse_target(server.url),)))
     assert {len(body["documents"]) for _, body in server.bodies} == {5}
+
+
+@pytest.mark.parametrize(
+    ("lengths", "sizes"),
+    [
+        pytest.param([10] * 5, [5], id="a short list is one request"),
+        pytest.param([10] * 250, [100, 100, 50], id="not more than 100 documents"),
+        pytest.param([15_000] * 5, [2, 2, 1], id="not more than 40,000 characters"),
+        pytest.param([90_000, 10], [1, 1], id="a huge document goes alone"),
+        pytest.param([], [], id="nothing"),
+    ],
+)
+def test_long_lists_are_cut_into_requests(lengths, sizes):
+    assert [len(part) for part in cut(["x" * length for length in lengths])] == sizes
+
+
+def test_a_list_in_several_requests_is_one_ranking():
+    data = load()
+    long = {
+        key: replace(text, text=text.text * 40)
+        for key, text in data.documents.items()
+        if text.lang == "en"
+    }
+    with serving(Endpoint()) as server:
+        wanted = plan(server, pairs=(("en", "en"),), targets=(parse_target(server.url),), queries=1)
+        whole = run(wanted)
+        once = len(server.bodies)
+        parts = run(replace(wanted, dataset=replace(data, documents=long)))
+    assert once == 1
+    assert len(server.bodies) > 5
+    ranking = [answer.scores for answer in parts.answers.values()]
+    assert ranking == [tuple(sorted(ranking[0], reverse=True))]
+    assert len(ranking[0]) == 30
+    assert [set(each.documents) for each in parts.answers.values()] == [
+        set(each.documents) for each in whole.answers.values()
+    ]
