@@ -70,7 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Vendor
 
     def _play(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return  # the client died while it sent
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.got.append(Request(self.command, self.path, headers, body))
         reply = self.server.script.pop(0) if self.server.script else self.server.default
