@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from monitor.exporter import METRICS
+from monitor.metrics import METRICS
 from service.metrics import GATEWAY
 
 

@@ -6,10 +6,18 @@ import re
 import pytest
 
 from deploy.render.rules.book import rule_book
-from grafana.catalogue import UnknownMetric
+from grafana.catalogue import UnknownMetric, catalogue, metrics_of
 from grafana.dashboards.all import DASHBOARDS
 from grafana.panel import Query
 from tests.deploy.render.golden import config
+
+SUFFIX = re.compile(r"_(bucket|sum|count)$")
+NOT_SHOWN = {
+    "rankguard_watchdog_start_timestamp_seconds": "a fact for people, in `rankguard status`",
+    "rankguard_replica_generation": "a fact for people, in `rankguard status`",
+    "rankguard_watchdog_ticks_total": "the heartbeat says the same",
+}
+
 
 PANELS = [
     pytest.param(panel, id=f"{dashboard.uid}: {panel.title}")
@@ -70,6 +78,26 @@ def test_a_choice_that_a_query_uses_is_offered(panel):
 
     for query in queries(panel):
         assert set(re.findall(r"\$(\w+)", query.expr)) <= offered | builtin
+
+
+def test_every_metric_is_shown_somewhere_or_listed_with_the_reason():
+    shown = {
+        SUFFIX.sub("", name)
+        for dashboard in DASHBOARDS
+        for row in dashboard.rows
+        for panel in row.panels
+        for query in queries(panel)
+        for name in metrics_of(query.expr)
+    }
+    ruled = {
+        SUFFIX.sub("", name)
+        for group in rule_book(config())
+        for item in (*group.recordings, *group.alerts)
+        for name in metrics_of(item.expr)
+    }
+    exported = {series.name for series in catalogue()}
+
+    assert exported - shown - ruled == set(NOT_SHOWN)
 
 
 def test_titles_and_uids_are_unique():

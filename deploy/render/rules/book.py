@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from deploy.config import Config
 from deploy.render.rules.gateway import gateway
+from deploy.render.rules.gpu import gpu
+from deploy.render.rules.host import delivery, host
 from deploy.render.rules.model import AlertRule, Group
 from deploy.render.rules.objectives import objectives
 from deploy.render.rules.watchdog import canary, replicas, watchdog
@@ -24,6 +26,9 @@ def rule_book(config: Config) -> tuple[Group, ...]:
         watchdog(config.monitor),
         replicas(config.monitor),
         canary(config.monitor),
+        gpu(config.monitor),
+        host(),
+        delivery(config.alerts),
     )
     for group in groups:
         for recording in group.recordings:

@@ -35,11 +35,12 @@ def config(**sections):
 
 
 def rendered(kind):
-    """Path -> text; without the dashboards, whose JSON has a test of its own."""
+    """Path -> text; without the dashboards, whose JSON has a test of its own, and without the
+    effective configuration, which names every setting."""
     return {
         artefact.path: artefact.text
         for artefact in render(kind, config(), RACK)
-        if not artefact.path.endswith(".json")
+        if not artefact.path.endswith((".json", ".toml"))
     }
 
 

@@ -12,12 +12,17 @@ WATCHDOG = 'job="rankguard-watchdog", instance="gpu-1:9400", host="gpu-1"'
 REPLICA = f'{WATCHDOG}, replica="replica-0"'
 
 
-def gateway(name, values, **labels):
+def gateway(name, values, /, **labels):
     return _series(name, GATEWAY, values, labels)
 
 
-def watchdog(name, values, **labels):
+def watchdog(name, values, /, **labels):
     return _series(name, WATCHDOG, values, labels)
+
+
+def card(name, values, /, *, number=0, **labels):
+    target = f'{WATCHDOG}, uuid="GPU-{number}", gpu="{number}", model_name="NVIDIA H100"'
+    return _series(name, target, values, labels)
 
 
 def _series(name, target, values, labels):
@@ -241,5 +246,147 @@ CASES = {
             ],
             10,
         ),
+    },
+    "RankguardGpuDriverDown": {
+        "fires": ([watchdog("rankguard_gpu_driver_up", "1 0x5")], 4),
+        "quiet": ([watchdog("rankguard_gpu_driver_up", "1 0 1 0 1")], 4),
+    },
+    "RankguardGpuDown": {
+        "fires": ([card("rankguard_gpu_up", "1 0x5")], 4),
+        "quiet": ([card("rankguard_gpu_up", "1 0 1 0 1")], 4),
+    },
+    "RankguardGpuMissing": {
+        "fires": (
+            [card("rankguard_gpu_up", "1x60"), card("rankguard_gpu_up", "1x20 stale", number=1)],
+            55,
+        ),
+        "quiet": (
+            [card("rankguard_gpu_up", "1x60"), card("rankguard_gpu_up", "0x60", number=1)],
+            55,
+        ),
+    },
+    "RankguardGpuDataStale": {
+        "fires": ([watchdog("rankguard_gpu_read_duration_seconds", "0.1 9x5")], 4),
+        "quiet": (
+            [
+                watchdog("rankguard_gpu_read_duration_seconds", "1.5x8"),
+                watchdog("rankguard_gpu_readers_abandoned_total", "2x8"),
+            ],
+            6,
+        ),
+    },
+    "RankguardXidReset": {
+        "fires": ([card("rankguard_gpu_xid_last_timestamp_seconds", "60x8", xid="79")], 8),
+        "quiet": (
+            [
+                card("rankguard_gpu_xid_last_timestamp_seconds", "60x20", xid="79"),  # long ago
+                card("rankguard_gpu_xid_last_timestamp_seconds", "900x20", xid="13"),
+            ],
+            16,
+        ),
+    },
+    "RankguardXidFollowUp": {
+        "fires": ([card("rankguard_gpu_xid_last_timestamp_seconds", "60x8", xid="48")], 8),
+        "quiet": ([card("rankguard_gpu_xid_last_timestamp_seconds", "60x8", xid="43")], 8),
+    },
+    "RankguardXidApplication": {
+        "fires": ([card("rankguard_gpu_xids_total", "0 1 2 3 4x20", xid="31")], 10),
+        "quiet": ([card("rankguard_gpu_xids_total", "0 1x20", xid="31")], 10),
+    },
+    "RankguardGpuEccUncorrected": {
+        "fires": ([card("rankguard_gpu_ecc_uncorrected_total", "0 1x4")], 2),
+        "quiet": ([card("rankguard_gpu_ecc_uncorrected_total", "0x4")], 2),
+    },
+    "RankguardGpuEccStorm": {
+        "fires": ([card("rankguard_gpu_ecc_corrected_total", "0+500x15")], 12),
+        "quiet": ([card("rankguard_gpu_ecc_corrected_total", "0+50x15")], 12),
+    },
+    "RankguardGpuRowRemapFailed": {
+        "fires": ([card("rankguard_gpu_row_remap_failed", "0 1x4")], 2),
+        "quiet": ([card("rankguard_gpu_row_remap_failed", "0x4")], 2),
+    },
+    "RankguardGpuRowRemapPending": {
+        "fires": ([card("rankguard_gpu_retired_pages_pending", "0 1x4")], 3),
+        "quiet": ([card("rankguard_gpu_row_remap_pending", "0x4")], 3),
+    },
+    "RankguardGpuMemoryHeldByStranger": {
+        "fires": (
+            [watchdog("rankguard_incidents_open", "0 1x6", name="GpuMemoryHeldByStranger")],
+            5,
+        ),
+        "quiet": ([watchdog("rankguard_incidents_open", "1x6", name="GpuThermal")], 5),
+    },
+    "RankguardGpuThermal": {
+        "fires": (
+            [
+                card("rankguard_gpu_temperature_celsius", "80 91x6"),
+                card("rankguard_gpu_temperature_slowdown_celsius", "90x6"),
+            ],
+            5,
+        ),
+        "quiet": (  # a power cap is how a card is run, not a fault
+            [
+                card("rankguard_gpu_temperature_celsius", "89x6"),
+                card("rankguard_gpu_temperature_slowdown_celsius", "90x6"),
+                card("rankguard_gpu_clock_event", "1x6", reason="power_cap"),
+            ],
+            5,
+        ),
+    },
+    "RankguardGpuRecoveryAction": {
+        "fires": ([card("rankguard_gpu_recovery_action", "0 1x4")], 3),
+        "quiet": ([card("rankguard_gpu_recovery_action", "0x4")], 3),
+    },
+    "RankguardGpuNvlinkDown": {
+        "fires": ([card("rankguard_gpu_nvlinks_down", "0x10 2x10")], 18),
+        "quiet": ([card("rankguard_gpu_nvlinks_down", "4x20")], 18),  # never connected
+    },
+    "RankguardGpuPcieNarrow": {
+        "fires": ([card("rankguard_gpu_pcie_link_width", "16x10 8x20")], 29),
+        "quiet": ([card("rankguard_gpu_pcie_link_width", "8x30")], 29),
+    },
+    "RankguardDiskFull": {
+        "fires": ([watchdog("rankguard_host_disk_free_bytes", "500000000x4", path="/s")], 3),
+        "quiet": ([watchdog("rankguard_host_disk_free_bytes", "600000000x4", path="/s")], 3),
+    },
+    "RankguardDiskFilling": {
+        "fires": (
+            [watchdog("rankguard_host_disk_free_bytes", "2600000000-4000000x100", path="/s")],
+            95,
+        ),
+        "quiet": (  # as low, and it stays so
+            [watchdog("rankguard_host_disk_free_bytes", "2200000000x100", path="/s")],
+            95,
+        ),
+    },
+    "RankguardMemoryShort": {
+        "fires": (
+            [
+                watchdog("rankguard_host_memory_available_bytes", "1000x6"),
+                watchdog("rankguard_host_memory_total_bytes", "100000x6"),
+            ],
+            5,
+        ),
+        "quiet": (
+            [
+                watchdog("rankguard_host_memory_available_bytes", "10000x6"),
+                watchdog("rankguard_host_memory_total_bytes", "100000x6"),
+            ],
+            5,
+        ),
+    },
+    "RankguardAlertDeliveryFailing": {
+        "fires": (
+            [watchdog("rankguard_alerts_oldest_pending_seconds", "0+60x12", receiver="oncall")],
+            10,
+        ),
+        "quiet": (
+            [watchdog("rankguard_alerts_oldest_pending_seconds", "0 30x12", receiver="oncall")],
+            10,
+        ),
+    },
+    "RankguardAlertsGivenUp": {
+        "fires": ([watchdog("rankguard_alerts_given_up", "0x5 2x10", receiver="oncall")], 12),
+        "quiet": ([watchdog("rankguard_alerts_given_up", "2x20", receiver="oncall")], 12),
     },
 }
