@@ -188,7 +188,7 @@ def test_a_start_that_fails_is_given_up_and_paged(stand):
     assert {item["name"] for item in one.incidents()} == {"ReplicaStartFailed", "ReplicaCrashLoop"}
     assert one.incidents()[0]["severity"] == "critical"
     assert "no such model" in one.incidents()[1]["summary"]
-    assert one.status()["replicas"][0]["state"] == "failed"
+    until("the page says so", lambda: one.status()["replicas"][0]["state"] == "failed", 5)
 
 
 def test_operators_drain_and_restart(stand):
