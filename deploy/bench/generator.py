@@ -12,6 +12,8 @@ from deploy.evaluate.endpoint import Client, EndpointError, Target
 
 MOST_IN_FLIGHT = 2000
 """Of an open loop; past that the endpoint has lost, and what would be sent counts as failed."""
+GRACE_S = 30.0
+"""For answers after the last request of an open loop."""
 CHECK_EVERY = 20
 """Every 20th request of a load is one whose best document is known."""
 
@@ -88,16 +90,29 @@ async def open_loop(
     requests: Iterator[Request],
     times: Sequence[float],
     *,
+    grace_s: float = GRACE_S,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Sample]:
-    """Requests at `times`, seconds from now, whether or not the earlier ones were answered."""
+    """Requests at `times`, seconds from now, whether or not the earlier ones were answered.
+
+    Args:
+        grace_s: how long to wait for answers after the last request; what is unanswered then is
+            given up and counts as failed.
+    """
     made = [next(requests) for _ in times]  # before the clock runs: making costs milliseconds
     samples: list[Sample] = []
     under_way: set[asyncio.Task[None]] = set()
     start = time.perf_counter()
 
     async def one(request: Request, intended: float) -> None:
-        samples.append(await ask(client, target, request, intended))
+        sent = time.perf_counter()
+        try:
+            samples.append(await ask(client, target, request, intended))
+        except asyncio.CancelledError:
+            ended = time.perf_counter()
+            error = f"no answer {grace_s:g} s after the end"
+            samples.append(Sample(intended, sent, ended, len(request.documents), error=error))
+            raise
         tick()
 
     for request, at in zip(made, times, strict=True):
@@ -112,7 +127,11 @@ async def open_loop(
         under_way.add(task)
         task.add_done_callback(under_way.discard)
     if under_way:
-        await asyncio.wait(under_way)  # each has the target's own time limit
+        await asyncio.wait(under_way, timeout=grace_s)
+    late = set(under_way)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
     return samples
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deploy.bench import arrival, slo
-from deploy.bench.generator import Maker, open_loop
+from deploy.bench.generator import GRACE_S, Maker, open_loop
 from deploy.bench.latency import Summary, summarize
 from deploy.bench.slo import Objective, Trial
 from deploy.bench.text import Library
@@ -14,6 +14,7 @@ from deploy.evaluate.endpoint import Client, Target
 
 FEWEST_REQUESTS = 20
 """That a run is stretched for, at a low rate: percentiles of fewer mean nothing."""
+_SHORTEST_GRACE_S = 2.0
 LONGEST = 5
 """A run is stretched to at most so many times its length."""
 
@@ -35,6 +36,7 @@ class Load:
     repeated: bool = False
     checked: bool = True
     times: tuple[float, ...] = ()
+    grace_s: float = GRACE_S
 
 
 async def run_at(
@@ -68,7 +70,7 @@ async def run_at(
         checked=load.checked,
     )
     begin(len(times))
-    return summarize(await open_loop(client, target, maker, times, tick=tick))
+    return summarize(await open_loop(client, target, maker, times, grace_s=load.grace_s, tick=tick))
 
 
 async def search(
@@ -83,8 +85,10 @@ async def search(
 ) -> list[Trial]:
     """Runs at rising and falling rates until the highest that meets the objective is known."""
     trials: list[Trial] = []
+    # a request this late has missed the objective already; the next rate need not wait for it
+    hurried = replace(load, grace_s=max(_SHORTEST_GRACE_S, 5 * objective.limit_ms / 1000))
     while (rate := slo.next_rate(trials, first=first)) is not None:
-        summary = await run_at(client, target, library, load, rate, number=len(trials) + 1)
+        summary = await run_at(client, target, library, hurried, rate, number=len(trials) + 1)
         trial = Trial(rate, slo.judge(objective, summary), summary)
         trials.append(trial)
         done(trial)

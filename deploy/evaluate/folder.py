@@ -71,6 +71,7 @@ class RunFolder:
                     "or remove it"
                 )
             kept.write_text(text, encoding="utf-8")
+            self._mend()
         except OSError as error:
             raise DataError(f"{folder}: {error.strerror}") from None
 
@@ -88,6 +89,11 @@ class RunFolder:
 
     def add(self, answer: Answer) -> None:
         line = json.dumps(answer.to_json(), ensure_ascii=False)
-        torn = self._answers.exists() and not self._answers.read_bytes().endswith(b"\n")
         with self._answers.open("a", encoding="utf-8") as file:
-            file.write(f"\n{line}\n" if torn else f"{line}\n")
+            file.write(f"{line}\n")
+
+    def _mend(self) -> None:
+        """End a line that a kill cut short, so that the next one is whole."""
+        if self._answers.exists() and not self._answers.read_bytes().endswith(b"\n"):
+            with self._answers.open("a", encoding="utf-8") as file:
+                file.write("\n")

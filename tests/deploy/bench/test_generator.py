@@ -95,6 +95,14 @@ async def test_an_endpoint_that_falls_behind_shows_in_the_latency():
     assert found.max_ms > 180
 
 
+async def test_what_is_unanswered_long_after_the_end_is_given_up_and_counts_as_failed():
+    with serving(Endpoint(delay_s=20)) as server:
+        async with Client() as client:
+            target = parse_target(server.url)
+            samples = await open_loop(client, target, small(), [0.0] * 3, grace_s=0.05)
+    assert summarize(samples).failed == 3
+
+
 async def test_every_twentieth_request_is_a_check_and_its_answer_is_judged():
     with serving(Endpoint()) as server:
         async with Client() as client:

@@ -111,5 +111,6 @@ def test_a_line_that_a_kill_cut_short_costs_that_answer_only(tmp_path):
     folder.add(ANSWER)
     with (tmp_path / "answers.jsonl").open("a") as file:
         file.write(json.dumps(ANSWER.to_json())[:30])
-    folder.add(ANSWER)
-    assert folder.read() == [ANSWER, ANSWER]
+    again = RunFolder(tmp_path, {})
+    again.add(ANSWER)
+    assert again.read() == [ANSWER, ANSWER]
