@@ -216,7 +216,7 @@ class FakeSink:
 class Machine:
     """A loop over fakes; `run` lets time pass in steps as the real one would."""
 
-    def __init__(self, folder, replicas=1, limits=None, host=None, clock=None) -> None:
+    def __init__(self, folder, replicas=1, limits=None, host=None, clock=None, **options) -> None:
         self.clock = clock or FakeClock()
         self.inbox = Inbox()
         self.host = host or FakeHost(self.clock, self.inbox)
@@ -237,16 +237,21 @@ class Machine:
             ),
             inbox=self.inbox,
             limits=limits or LoopLimits(),
-            watches=take_over(
-                [f"replica-{n}" for n in range(replicas)],
-                self.journal.replicas(),
-                actuator=self.host,
-                board=self.host,
-                casebook=self.casebook,
-                boot_id=BOOT,
-                now=self.clock.now(),
-            ),
+            watches=self.take_over([f"replica-{n}" for n in range(replicas)]),
+            make_watch=lambda replica: self.take_over([replica])[0],
             publish=self._publish,
+            **options,
+        )
+
+    def take_over(self, replicas):
+        return take_over(
+            replicas,
+            self.journal.replicas(),
+            actuator=self.host,
+            board=self.host,
+            casebook=self.casebook,
+            boot_id=BOOT,
+            now=self.clock.now(),
         )
 
     def _publish(self, snapshot) -> None:

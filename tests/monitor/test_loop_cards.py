@@ -1,0 +1,282 @@
+"""The loop over fakes and recorded cards: whose fault it is decides what is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from monitor.gpu import Card, CardSample, Field, GpuProcess, GpuRound, XidEvent
+from monitor.host import HostSample
+from monitor.inbox import CardsSeen, CordonAsked, HostSeen, KernelSeen, LoadSeen
+from monitor.model import Unavailable, Why
+from monitor.scaling import Load, ScalingLimits
+from tests.monitor.fakes import Machine
+
+A = Card("GPU-A", 0, "H100", "00000000:04:00.0")
+B = Card("GPU-B", 1, "H100", "00000000:05:00.0")
+VALUES = {
+    Field.MEMORY_TOTAL: 100.0,
+    Field.MEMORY_USED: 1.0,
+    Field.RECOVERY_ACTION: 0.0,
+}
+LOST = Unavailable(Why.GPU_LOST, "code 15")
+
+
+class Cards:
+    """Two cards under a machine; a test says what is wrong with which."""
+
+    def __init__(self, folder, replicas=1, **options):
+        self.machine = Machine(folder, replicas, await_cards=True, **options)
+        self.faults = {}
+        self.values = {}
+        self.processes = {}
+        self.driver = "580"
+
+    def run(self, seconds):
+        for _ in range(round(seconds)):
+            self.look()
+            self.machine.run(1.0)
+            self.serve_on_cards()
+
+    def serve_on_cards(self):
+        """The fake workers say that they are vLLM: they need their cards."""
+        for worker in self.machine.host.current.values():
+            worker.manifest = replace(worker.manifest, engine="vllm")
+
+    def look(self, *xids):
+        now = self.machine.clock.mono
+        samples = tuple(
+            CardSample(card, fault=self.faults[card.uuid])
+            if card.uuid in self.faults
+            else CardSample(
+                card,
+                {**VALUES, **self.values.get(card.uuid, {})},
+                self.processes.get(card.uuid, ()),
+            )
+            for card in (A, B)
+        )
+        self.machine.inbox.post(CardsSeen(GpuRound(now, self.driver, samples, xids)))
+
+    def xid(self, card, code, pid=None, source="kmsg"):
+        address = card.pci_bus_id[4:].partition(".")[0]
+        return XidEvent(self.machine.clock.mono, address, code, source, pid)
+
+    @property
+    def told(self):
+        return [f"{name} {status}" for name, status in self.machine.sink.order]
+
+    def card_of(self, replica="replica-0"):
+        return self.machine.view(replica).replica.gpu_uuid
+
+
+@pytest.fixture
+def cards(tmp_path):
+    made = []
+
+    def make(**options):
+        made.append(Cards(tmp_path, **options))
+        made[-1].run(3)
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.machine.journal.close()
+
+
+def test_no_replica_starts_before_the_first_look_at_the_cards(tmp_path):
+    one = Cards(tmp_path)
+    one.machine.run(5)
+    assert one.machine.host.calls == []
+
+    one.run(2)
+
+    assert one.machine.host.calls == ["start replica-0/1"]
+    one.machine.journal.close()
+
+
+def test_replicas_are_spread_over_the_cards(cards):
+    one = cards(replicas=2)
+
+    assert {one.card_of("replica-0"), one.card_of("replica-1")} == {"GPU-A", "GPU-B"}
+
+
+def test_a_lost_card_moves_its_replica_and_nobody_elses(cards):
+    one = cards()
+    assert one.card_of() == "GPU-A"
+    one.faults["GPU-A"] = LOST
+    one.run(4)
+
+    assert one.card_of() == "GPU-B"
+    assert one.machine.view().replica.routable
+    assert "GpuLost firing" in one.told
+    assert one.told.count("ReplicaDead firing") == 1
+    one.run(30)
+    assert one.machine.generation == 2
+
+
+def test_without_another_card_the_replica_waits_and_is_not_restarted_there(cards):
+    one = cards(replicas=2)
+    one.faults["GPU-B"] = LOST
+    victim = "replica-0" if one.card_of("replica-0") == "GPU-B" else "replica-1"
+    one.values["GPU-A"] = {Field.MEMORY_USED: 90.0}
+    one.run(30)
+
+    view = one.machine.view(victim)
+    assert view.waiting.value == "no_gpu"
+    assert view.replica.generation == 1
+    assert "ReplicaCrashLoop firing" not in one.told
+
+    del one.faults["GPU-B"]
+    one.values["GPU-B"] = {}
+    one.run(70)
+    assert one.machine.view(victim).replica.generation == 2
+
+
+def test_a_driver_that_hiccups_touches_no_replica_and_is_told_of_once(cards):
+    one = cards()
+    one.driver = Unavailable(Why.DRIVER_GONE, "code 9")
+    one.faults = {"GPU-A": one.driver, "GPU-B": one.driver}
+    one.run(30)
+
+    assert one.machine.generation == 1
+    assert one.told == ["DriverUnavailable firing"]
+    one.driver, one.faults = "580", {}
+    one.run(2)
+    assert one.told == ["DriverUnavailable firing", "DriverUnavailable resolved"]
+
+
+def test_a_card_that_hangs_touches_no_replica(cards):
+    one = cards()
+    one.faults["GPU-A"] = Unavailable(Why.TIMED_OUT)
+    one.run(60)
+
+    assert one.machine.generation == 1
+    assert one.machine.view().replica.routable
+
+
+def test_an_xid_of_its_process_restarts_the_replica(cards):
+    one = cards()
+    pid = one.machine.worker().identity.pid
+    one.machine.inbox.post(KernelSeen(one.xid(A, 31, pid=pid)))
+    one.run(3)
+
+    assert one.machine.generation == 2
+    assert one.machine.snapshot.counters.restarts == {("replica-0", "gpu_fault"): 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "pid"),
+    [
+        pytest.param(43, None, id="log only"),
+        pytest.param(31, 99_999_999, id="of a stranger's process"),
+        pytest.param(31, None, id="of an unknown process: the canary is asked and passes"),
+    ],
+)
+def test_other_xids_restart_nobody(cards, code, pid):
+    one = cards()
+    one.machine.inbox.post(KernelSeen(one.xid(A, code, pid=pid)))
+    one.run(5)
+
+    assert one.machine.generation == 1
+    assert "GpuXid firing" in one.told
+
+
+def test_a_reset_class_xid_moves_the_replica(cards):
+    one = cards()
+    one.machine.inbox.post(KernelSeen(one.xid(A, 119)))
+    one.run(4)
+
+    assert one.card_of() == "GPU-B"
+    assert "GpuResetRequired firing" in one.told
+
+
+def test_a_storm_of_xids_is_one_incident(cards):
+    one = cards()
+    for _ in range(500):
+        one.machine.inbox.post(KernelSeen(one.xid(A, 92)))
+        one.look(one.xid(A, 92, source="nvml"))
+        one.machine.loop.tick()
+    one.run(5)
+
+    assert one.told == ["GpuXid firing"]
+    one.run(200)
+    assert one.told == ["GpuXid firing", "GpuXid resolved"]
+
+
+def test_the_same_event_from_both_sources_counts_once(cards):
+    one = cards()
+    one.machine.inbox.post(KernelSeen(one.xid(A, 92)))
+    one.look(one.xid(A, 92, source="nvml"))
+    one.run(1)
+
+    assert one.machine.snapshot.cards[0].xids == {92: 1}
+
+
+def test_memory_of_a_process_that_is_gone_does_not_block_a_start(cards):
+    one = cards()
+    one.values["GPU-A"] = {Field.MEMORY_USED: 90.0}
+    one.values["GPU-B"] = {Field.MEMORY_USED: 90.0}
+    gone = (GpuProcess(99_999_999, 89),)
+    one.processes = {"GPU-A": gone}
+    one.machine.host.die(one.machine.worker(), 137)
+    one.run(2)
+
+    assert one.card_of() == "GPU-A"
+    assert one.machine.generation == 2
+
+
+def test_a_cordoned_card_gets_no_replica_and_no_alert(cards):
+    one = cards()
+    one.machine.inbox.post(CordonAsked("GPU-A", cordon=True, for_s=60))
+    one.machine.host.die(one.machine.worker(), 137)
+    one.run(3)
+    assert one.card_of() == "GPU-B"
+    one.faults["GPU-A"] = LOST
+    one.run(5)
+    assert "GpuLost firing" not in one.told
+
+    one.run(60)
+
+    assert "GpuLost firing" in one.told
+
+
+def test_a_cordon_outlives_the_watchdog(cards, tmp_path):
+    one = cards()
+    one.machine.inbox.post(CordonAsked("GPU-A", cordon=True))
+    one.run(1)
+
+    two = Cards(tmp_path, host=one.machine.host, clock=one.machine.clock)
+    two.run(2)
+
+    assert [view.cordoned for view in two.machine.snapshot.cards] == [True, False]
+    two.machine.journal.close()
+
+
+def test_a_full_disk_is_told_of_and_a_full_cpu_is_not(cards):
+    one = cards()
+    sample = HostSample(1.0, 1.0, 10**9, 10**10, 0, {"/var": (10**6, 10**9)}, 10, 1024)
+    one.machine.inbox.post(HostSeen(sample))
+    one.run(1)
+    assert one.told == ["HostDiskFull firing"]
+
+    one.machine.inbox.post(HostSeen(replace(sample, disks={"/var": (10**9, 10**10)})))
+    one.run(1)
+
+    assert one.told == ["HostDiskFull firing", "HostDiskFull resolved"]
+
+
+def test_scaling_adds_a_replica_and_drains_it_again(cards):
+    limits = ScalingLimits(1, 2, tokens_per_replica=100, down_after_s=20, cooldown_s=5)
+    one = cards(scaling=limits)
+    one.machine.inbox.post(LoadSeen(Load(1000, 0.1)))
+    one.run(30)
+    assert [view.replica.routable for view in one.machine.snapshot.replicas] == [True, True]
+
+    one.machine.inbox.post(LoadSeen(Load(0, None)))
+    one.run(40)
+
+    assert [view.replica.id for view in one.machine.snapshot.replicas] == ["replica-0"]
+    assert one.machine.host.calls.count("kill") == 0
+    assert "terminate" in one.machine.host.calls
+    assert one.told == []
