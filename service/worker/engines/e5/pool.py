@@ -140,7 +140,11 @@ class Pool:
         raise NoCapacity("the engine has too many tokens waiting", retry_after_s=1.0)
 
     def _run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        own = threading.get_native_id()
+        # only ever nicer: going back below what we were started with takes a privilege, and the
+        # refusal would end this thread
+        nice = max(_NICE, os.getpriority(os.PRIO_PROCESS, own))
+        os.setpriority(os.PRIO_PROCESS, own, nice)
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._closing or self._backlog.tokens > 0)
