@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -22,6 +23,9 @@ from service.gateway.schema.call import Call, Dialect, Limits
 from service.gateway.scoring import Scored, Scoring
 from service.metrics import GatewayMetrics
 from service.request import RerankRequest
+
+QUICK_S = 0.02
+"""Before this nobody looks whether the client is still there: most answers are done by then."""
 
 LATE_S = 1.0
 """A request that is this much past its deadline is ended from outside."""
@@ -116,31 +120,36 @@ class Endpoint:
         ]
         note.fields["documents"] = sum(len(one.documents) for one in requests)
         work = asyncio.ensure_future(self._scoring.score_all(requests, key=key))
-        await self._wait(work, receive, deadline)
         try:
+            await self._wait(work, receive, deadline)
             return work.result()
         except InvalidValue as error:
             raise calls.in_words_of(call.questions, error) from error
+        finally:
+            work.cancel()
 
     async def _wait(
         self, work: asyncio.Future[list[Scored]], receive: Receive, deadline: float
     ) -> None:
         """Until the work is done; ends it when the client goes away or the time is long over."""
-        gone = asyncio.ensure_future(receive())
+        await asyncio.wait((work,), timeout=QUICK_S)
+        if work.done():
+            return
+        gone: asyncio.Future[object] = asyncio.ensure_future(receive())
+        either: set[asyncio.Future[Any]] = {work, gone}
         try:
-            finished, _ = await asyncio.wait(
-                (work, gone),
+            await asyncio.wait(
+                either,
                 timeout=deadline + LATE_S - self._clock(),
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if work in finished:
+            if work.done():
                 return
-            if gone in finished:
+            if gone.done():
                 raise ClientDisconnect
             raise DeadlineExceeded(f"not scored within {self._timeout_s:g} s", retry_after_s=1)
         finally:
             gone.cancel()
-            work.cancel()
 
     def _instruction(self, asked: str | None) -> str | None:
         if asked is None or not asked.startswith("@"):

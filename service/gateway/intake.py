@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from service.errors import BodyTimeout, Malformed, OverLimit, TooLarge
+from service.gateway.timelimit import TimeLimit
 
 DISCARD_S = 1.0
 """How long a body that is too large is still read and thrown away.
@@ -61,29 +61,20 @@ class Intake:
                 if headers.get("expect", "").lower() != "100-continue":
                     await _discard(receive, self._max_body_bytes)
                 raise too_large
-            message = await asyncio.wait_for(receive(), self._timeout_s)
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                body: bytes = message.get("body", b"")
-                held.add(len(body))
-                if len(body) > self._max_body_bytes:
-                    raise too_large
-                return body
-            parts = await asyncio.wait_for(
-                self._parts(message, receive, held, too_large), self._timeout_s
-            )
+            async with TimeLimit(self._timeout_s):
+                parts = await self._parts(receive, held, too_large)
         except asyncio.TimeoutError:
             raise BodyTimeout(f"the body did not come within {self._timeout_s:g} s") from None
         except TooLarge:
             if declared is None or declared <= self._max_body_bytes:
                 await _discard(receive, self._max_body_bytes)
             raise
-        return b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _parts(
-        self, message: Any, receive: Receive, held: _Held, too_large: TooLarge
-    ) -> list[bytes]:
+    async def _parts(self, receive: Receive, held: _Held, too_large: TooLarge) -> list[bytes]:
         parts: list[bytes] = []
         while True:
+            message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             part: bytes = message.get("body", b"")
@@ -93,7 +84,6 @@ class Intake:
             parts.append(part)
             if not message.get("more_body", False):
                 return parts
-            message = await receive()
 
     def hold(self, count: int) -> None:
         if self._buffered + count > self._max_buffered_bytes:
@@ -124,13 +114,11 @@ def _declared_length(headers: Headers) -> int | None:
 
 
 async def _discard(receive: Receive, at_most: int) -> None:
-    async def read() -> None:
-        count = 0
-        while count < at_most:
-            message = await receive()
-            if message["type"] != "http.request" or not message.get("more_body", False):
-                return
-            count += len(message.get("body", b""))
-
+    count = 0
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(read(), DISCARD_S)
+        async with TimeLimit(DISCARD_S):
+            while count < at_most:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                count += len(message.get("body", b""))

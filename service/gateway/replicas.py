@@ -262,7 +262,7 @@ class Replicas:
             if now >= deadline:
                 raise NoReplica(why if self.routable() else Why.NONE_READY)
             turn.clear()
-            # wait_for loses wake-ups to cancellation before Python 3.12; a timer does not
+            # no TimeLimit: the end of the pause is a turn like any other
             timer = asyncio.get_running_loop().call_later(max(0.0, until - now), turn.set)
             try:
                 await turn.wait()

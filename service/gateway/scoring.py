@@ -13,6 +13,7 @@ from service.gateway.admission import Admission
 from service.gateway.cache import Claim, Flight, ScoreCache
 from service.gateway.replicas import Replicas
 from service.gateway.spread import Fresh, Spread, together
+from service.gateway.timelimit import TimeLimit
 from service.metrics import GatewayMetrics
 from service.request import RerankRequest, Score
 
@@ -188,9 +189,9 @@ class Scoring:
                 work.sources.add(flight.fingerprint)
 
     async def _await(self, flight: Flight, deadline: float) -> None:
-        timeout = max(0.0, deadline - self._clock())
         try:
-            await asyncio.wait_for(flight.wait(), timeout)
+            async with TimeLimit(deadline - self._clock()):
+                await flight.wait()
         except asyncio.TimeoutError:
             raise DeadlineExceeded("not scored in time", retry_after_s=1) from None
 
