@@ -31,6 +31,7 @@ from service.worker.prompts.prompt import Prompt
 
 _POLL_S = 0.25
 _REAP_S = 0.5
+_STOP_S = 1.0
 _SHUTDOWN_S = 10.0
 _AT_ONCE = 32
 
@@ -214,7 +215,10 @@ class VllmCore:
         engine, self._engine = self._engine, None
         if engine is not None:
             with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
-                await asyncio.wait_for(in_thread(engine.shutdown), _SHUTDOWN_S)
+                # what was in flight is delivered by now; vLLM's own five seconds of waiting for
+                # its processes would only be added to every restart
+                stop = functools.partial(engine.shutdown, timeout=_STOP_S)
+                await asyncio.wait_for(in_thread(stop), _SHUTDOWN_S)
         self._kill_children()
 
     def _kill_children(self) -> None:
