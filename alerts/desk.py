@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from alerts.database import Database
 from alerts.incidents import Track
 from alerts.labels import parse_matcher
+from alerts.ledger import Ledger
 from alerts.model import Alert, Status
 from alerts.orders import Acknowledgement, Orders
 from alerts.outbox import Entry, Outbox, State
@@ -37,6 +38,7 @@ class Desk:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._ledger = Ledger(database)
         self._outbox = Outbox(database)
         self._orders = Orders(database)
 
@@ -72,7 +74,7 @@ class Desk:
         """What fires as far as the pipeline knows, oldest first."""
         tracks = [
             Track.from_json(json.loads(body))
-            for (kind, _), body in self._outbox.state().items()
+            for (kind, _), body in self._ledger.state().items()
             if kind == "track"
         ]
         found = [track.alert for track in tracks if track.alert.status is Status.FIRING]

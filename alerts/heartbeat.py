@@ -5,12 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from alerts.http import HttpClient
+from alerts.http import HttpClient, HttpPolicy
 from alerts.message import Message, Outcome, Verdict
 from alerts.model import Alert, Severity, Status, fingerprint
 from alerts.names import WATCHDOG
+from alerts.receivers import AlertmanagerReceiver, Receiver
 from alerts.sender import Sender
+from alerts.senders.build import read_secret
 from alerts.senders.post import request
+from alerts.settings import AlertSettings
+
+Clock = Callable[[], float]
+MakeSender = Callable[[Receiver, AlertSettings, Clock], Sender]
 
 LOG = logging.getLogger("rankguard.alerts")
 
@@ -87,3 +93,37 @@ class Heartbeat:
                 LOG.warning("heartbeat: %s", outcome.detail)
             self.last = outcome
         return True
+
+
+def heartbeat_of(
+    settings: AlertSettings,
+    host: str,
+    clock: Clock,
+    *,
+    healthy: Callable[[], bool],
+    make_sender: MakeSender,
+) -> Heartbeat | None:
+    """The heartbeat that the settings ask for; None when they ask for none.
+
+    Raises:
+        alerts.sender.ReceiverError: a secret cannot be read.
+    """
+    given = settings.heartbeat
+    beats: list[UrlBeat | WatchdogBeat] = []
+    if given.url or given.url_file:
+        policy = HttpPolicy(
+            allow_insecure=given.allow_insecure,
+            allow_hosts=settings.allow_hosts,
+            ca_file=given.ca_file,
+            proxy=given.proxy,
+            timeout_s=given.timeout_s,
+        )
+        url = given.url or read_secret(given.url_file)
+        beats.append(UrlBeat(HttpClient(policy), given.method, url))
+    beats += [
+        # a sender of its own: the courier's is in use by the courier's thread
+        WatchdogBeat(make_sender(receiver, settings, clock), receiver.name, host, clock())
+        for receiver in settings.receivers
+        if isinstance(receiver, AlertmanagerReceiver) and receiver.watchdog
+    ]
+    return Heartbeat(beats, healthy) if beats else None

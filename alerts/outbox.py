@@ -1,16 +1,15 @@
-"""Transitions taken in, messages to send, what became of them. Each method is one transaction."""
+"""Messages to send and what became of them. Each method is one transaction."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from alerts.database import Database
 from alerts.message import Message
-from alerts.model import Alert
 
 KEEP_S = 7 * 86400.0
 """How long messages and transitions that are done with stay, for people to look at."""
@@ -62,68 +61,10 @@ class Backlog:
 
 
 class Outbox:
-    """The tables of transitions, messages and the planner's state."""
+    """The table of messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    # transitions
-
-    def record(self, alerts: Sequence[Alert], now: float) -> None:
-        """Keep the transitions whose ids are not known yet; on disk when it returns."""
-        rows = [(alert.id, _dump(alert.to_json()), now) for alert in alerts]
-        self._database.write(
-            lambda connection: connection.executemany(
-                "INSERT OR IGNORE INTO alert_event(id, body, accepted_at) VALUES (?, ?, ?)", rows
-            )
-        )
-
-    def unplanned(self, limit: int) -> list[Alert]:
-        """The oldest transitions that no decision was taken on."""
-        rows = self._database.read(
-            lambda connection: connection.execute(
-                "SELECT body FROM alert_event WHERE planned = 0 ORDER BY seq LIMIT ?", (limit,)
-            ).fetchall()
-        )
-        return [Alert.from_json(json.loads(body)) for (body,) in rows]
-
-    def plan(
-        self,
-        decisions: Mapping[str, str],
-        messages: Sequence[Message],
-        state: Mapping[tuple[str, str], str | None],
-        now: float,
-    ) -> None:
-        """Record at once what was decided, what is to be sent, and what the planner knows now.
-
-        Args:
-            decisions: transition's id -> reason.
-            state: (kind, key) -> JSON, or None to forget it.
-        """
-        gone = [key for key, body in state.items() if body is None]
-        kept = [(*key, body) for key, body in state.items() if body is not None]
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(
-                "UPDATE alert_event SET planned = 1, decision = ? WHERE id = ?",
-                [(reason, each) for each, reason in decisions.items()],
-            )
-            _insert(connection, messages, now)
-            connection.executemany("DELETE FROM alert_state WHERE kind = ? AND key = ?", gone)
-            connection.executemany(
-                "INSERT OR REPLACE INTO alert_state(kind, key, body) VALUES (?, ?, ?)", kept
-            )
-
-        self._database.write(work)
-
-    def state(self) -> dict[tuple[str, str], str]:
-        """What the planner knew when it last recorded."""
-        rows = self._database.read(
-            lambda connection: connection.execute(
-                "SELECT kind, key, body FROM alert_state"
-            ).fetchall()
-        )
-        return {(kind, key): body for kind, key, body in rows}
 
     # delivery
 
@@ -208,7 +149,7 @@ class Outbox:
                 " WHERE key = ? AND state = 'pending'",
                 [(now, f"in {message.key}", entry.message.key) for entry in entries],
             )
-            _insert(connection, [message], now)
+            insert(connection, [message], now)
 
         self._database.write(work)
 
@@ -221,7 +162,7 @@ class Outbox:
 
         def work(connection: sqlite3.Connection) -> bool:
             before = connection.total_changes
-            _insert(connection, [twin], now, origin=name)
+            insert(connection, [twin], now, origin=name)
             return connection.total_changes > before
 
         return self._database.write(work)
@@ -309,9 +250,10 @@ class Outbox:
         self._database.write(work)
 
 
-def _insert(
+def insert(
     connection: sqlite3.Connection, messages: Sequence[Message], now: float, origin: str = ""
 ) -> None:
+    """Within a transaction: put messages in line; one whose key is known stays as it is."""
     connection.executemany(
         "INSERT OR IGNORE INTO alert_message"
         "(key, receiver, conversation, rank, body, created_at, state, next_at, origin)"
@@ -322,7 +264,7 @@ def _insert(
                 message.receiver,
                 message.group,
                 message.severity.rank,
-                _dump(message.to_json()),
+                dump(message.to_json()),
                 message.created_at,
                 now,
                 origin,
@@ -332,7 +274,8 @@ def _insert(
     )
 
 
-def _dump(body: object) -> str:
+def dump(body: object) -> str:
+    """JSON as it is kept."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 

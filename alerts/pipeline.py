@@ -17,16 +17,17 @@ from alerts.courier import Courier
 from alerts.database import Database
 from alerts.delivery import delivery_alerts
 from alerts.desk import Desk
-from alerts.heartbeat import Heartbeat, UrlBeat, WatchdogBeat
-from alerts.http import HttpClient, HttpPolicy
+from alerts.heartbeat import heartbeat_of
+from alerts.ledger import Ledger
 from alerts.model import Alert
 from alerts.orders import Orders
 from alerts.outbox import Outbox
-from alerts.planner import Planner, Round
+from alerts.plan import Round
+from alerts.planner import Planner
 from alerts.receivers import AlertmanagerReceiver, Receiver
 from alerts.rules import courier_rules_of, rules_of
 from alerts.sender import Sender
-from alerts.senders.build import build, read_secret
+from alerts.senders.build import build
 from alerts.settings import AlertSettings
 from alerts.snapshot import PipelineSnapshot, ReceiverSnapshot
 
@@ -79,12 +80,15 @@ class Pipeline:
         self._host = host
         self._clock = clock
         senders = [(each, make_sender(each, settings, clock)) for each in settings.receivers]
-        self._heartbeat = _heartbeat(settings, host, clock, healthy, make_sender)
+        self._heartbeat = heartbeat_of(
+            settings, host, clock, healthy=healthy, make_sender=make_sender
+        )
         self._database = Database(database)
+        self._ledger = Ledger(self._database)
         self._outbox = Outbox(self._database)
         self._orders = Orders(self._database)
         self.desk = Desk(self._database, clock)
-        self._planner = Planner(rules_of(settings), self._outbox.state())
+        self._planner = Planner(rules_of(settings), self._ledger.state())
         self._blind = not self._database.durable
         self.couriers = tuple(
             Courier(
@@ -111,7 +115,7 @@ class Pipeline:
     def accept(self, alerts: Sequence[Alert]) -> None:
         """Keep the transitions; durable when it returns, and nothing new for an id seen before."""
         if alerts:
-            self._outbox.record(alerts, self._clock())
+            self._ledger.record(alerts, self._clock())
             self._notify()
 
     def acknowledge(
@@ -171,7 +175,7 @@ class Pipeline:
         """Take in transitions and decide what is to be sent. False when there was no cause to."""
         now = self._clock()
         self._keep_house(now)
-        alerts = self._outbox.unplanned(BATCH)
+        alerts = self._ledger.unplanned(BATCH)
         silences = self._orders.silences(now)
         acknowledged = frozenset(
             (each.fingerprint, each.incident) for each in self._orders.acknowledgements()
@@ -183,10 +187,10 @@ class Pipeline:
         pending = self._outbox.pending_conversations()
         plan = self._planner.round(Round(alerts, silences, acknowledged, pending, now))
         try:
-            self._outbox.plan(plan.decisions, plan.messages, plan.state, now)
+            self._ledger.plan(plan.decisions, plan.messages, plan.state, now)
         except BaseException:
             # the planner must not know of messages that were not recorded
-            self._planner = Planner(rules_of(self._settings), self._outbox.state())
+            self._planner = Planner(rules_of(self._settings), self._ledger.state())
             raise
         self._wake_at, self._orders_seen, self._rounded_at = plan.wake_at, orders, now
         if plan.messages:
@@ -213,7 +217,7 @@ class Pipeline:
             after_s=self._settings.delivery_failing_s,
         )
         if alerts:
-            self._outbox.record(alerts, now)
+            self._ledger.record(alerts, now)
         if not self._database.durable and abs(now - self._healed_at) >= HEAL_S:
             self._healed_at = now
             self._heal()
@@ -227,7 +231,7 @@ class Pipeline:
         if self._blind:
             # it began without the file: what the file knows and this process does not stays true
             if self._database.heal():
-                state = {**self._outbox.state(), **self._planner.dump()}
+                state = {**self._ledger.state(), **self._planner.dump()}
                 self._planner = Planner(rules_of(self._settings), state)
                 self._blind = False
         else:
@@ -297,31 +301,3 @@ def _deliver_job(courier: Courier) -> Callable[[], float]:
         return 0.0 if courier.step() else courier.wait_s(DELIVER_IDLE_S)
 
     return job
-
-
-def _heartbeat(
-    settings: AlertSettings,
-    host: str,
-    clock: Clock,
-    healthy: Callable[[], bool],
-    make_sender: MakeSender,
-) -> Heartbeat | None:
-    given = settings.heartbeat
-    beats: list[UrlBeat | WatchdogBeat] = []
-    if given.url or given.url_file:
-        policy = HttpPolicy(
-            allow_insecure=given.allow_insecure,
-            allow_hosts=settings.allow_hosts,
-            ca_file=given.ca_file,
-            proxy=given.proxy,
-            timeout_s=given.timeout_s,
-        )
-        url = given.url or read_secret(given.url_file)
-        beats.append(UrlBeat(HttpClient(policy), given.method, url))
-    beats += [
-        # a sender of its own: the courier's is in use by the courier's thread
-        WatchdogBeat(make_sender(receiver, settings, clock), receiver.name, host, clock())
-        for receiver in settings.receivers
-        if isinstance(receiver, AlertmanagerReceiver) and receiver.watchdog
-    ]
-    return Heartbeat(beats, healthy) if beats else None

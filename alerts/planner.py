@@ -7,103 +7,35 @@ so a round that is missed or repeated changes nothing but the time.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
-from enum import Enum
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 
-from alerts import dedup, escalation, incidents, talk
+from alerts import incidents
+from alerts.converse import take_turn
 from alerts.dedup import Told
-from alerts.escalation import Escalation
-from alerts.flap import Flap, FlapLimits
-from alerts.grouping import due_at, group_of
+from alerts.flap import Flap
+from alerts.grouping import group_of
 from alerts.held import Held, morning_digest
 from alerts.incidents import Seen, Track
 from alerts.inhibit import Causes
 from alerts.labels import labels_of
 from alerts.message import Message
-from alerts.model import Alert, Severity, Status
+from alerts.model import Alert, Status
+from alerts.mute import Ear, Mute, quiet_until
 from alerts.names import DELIVERY_FAILING, FLAPPING
-from alerts.quiet import Hours
+from alerts.plan import Plan, Round, Rules, StateKey, TalkKey
 from alerts.route import Route, choose
-from alerts.silence import Silence, muting
 from alerts.talk import Talk
-
-TalkKey = tuple[str, str]
-"""(receiver, group)"""
 
 MAX_TRACKS = 20_000
 """Causes remembered; the oldest ended ones are forgotten first."""
-
-PENDING_S = 5.0
-"""How soon to look again at what could not be decided now."""
-
-
-class Mute(str, Enum):
-    """Why a new alert is not told."""
-
-    SILENCED = "silenced"
-    EXPLAINED = "explained_by_cause"
-    FLAPPING = "flapping"
-    QUIET = "quiet_hours"
-    NO_ROUTE = "no_route"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the settings say.
-
-    Attributes:
-        quiet_severities: what the quiet hours hold back.
-        resend_s: receiver -> seconds, for receivers that forget what is not repeated.
-    """
-
-    routes: tuple[Route, ...]
-    zone: tzinfo
-    flap: FlapLimits = field(default_factory=FlapLimits)
-    quiet: Hours | None = None
-    quiet_severities: frozenset[Severity] = frozenset({Severity.WARNING, Severity.INFO})
-    resend_s: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one round works from.
-
-    Attributes:
-        acknowledged: (fingerprint, incident) pairs that somebody has taken.
-        pending: conversations with a message that is not delivered yet.
-        now: Unix seconds.
-    """
-
-    alerts: Sequence[Alert]
-    silences: Sequence[Silence]
-    acknowledged: AbstractSet[tuple[str, int]]
-    pending: AbstractSet[TalkKey]
-    now: float
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one round decided.
-
-    Attributes:
-        decisions: alert id -> reason.
-        state: (kind, key) -> JSON to keep, or None to forget; only what changed.
-        wake_at: when time alone may change something, in Unix seconds; None when it cannot.
-    """
-
-    decisions: Mapping[str, str]
-    messages: Sequence[Message]
-    state: Mapping[tuple[str, str], str | None]
-    wake_at: float | None
 
 
 class Planner:
     """The state, and the round that moves it. Not for several threads."""
 
-    def __init__(self, rules: Rules, state: Mapping[tuple[str, str], str] | None = None) -> None:
+    def __init__(self, rules: Rules, state: Mapping[StateKey, str] | None = None) -> None:
         self._rules = rules
         self._tracks: dict[str, Track] = {}
         self._talks: dict[TalkKey, Talk] = {}
@@ -120,9 +52,9 @@ class Planner:
         elif kind == "held":
             self._held[key] = Held.from_json(body)
 
-    def dump(self) -> dict[tuple[str, str], str]:
+    def dump(self) -> dict[StateKey, str]:
         """All that is known, as the outbox keeps it."""
-        out: dict[tuple[str, str], str | None] = {}
+        out: dict[StateKey, str | None] = {}
         for fp, track in self._tracks.items():
             _differ(out, ("track", fp), None, track)
         for key, one in self._talks.items():
@@ -217,32 +149,14 @@ class _Working:
             if seen.until is not None:
                 self.wake.append(seen.until)
         causes = Causes(alert for alert in self.shown.values() if alert.status is _FIRING)
+        ear = Ear(self.rules, self.given.silences, causes, self.now)
         for fp, alert in self.shown.items():
-            mute = self._mute(alert, self.tracks[fp], causes)
-            if mute is not None:
-                self.muted[fp] = mute
-
-    def _mute(self, alert: Alert, track: Track, causes: Causes) -> Mute | None:
-        if track.flapping_since is not None:
-            return Mute.FLAPPING
-        silence = muting(self.given.silences, labels_of(alert), self.now)
-        if silence is not None:
-            self.wake.append(silence.ends_at)
-            return Mute.SILENCED
-        if causes.explaining(alert) is not None:
-            return Mute.EXPLAINED
-        quiet_end = self._quiet_ends(alert.severity)
-        if quiet_end is not None:
-            self.wake.append(quiet_end)
-            return Mute.QUIET
-        return None
-
-    def _quiet_ends(self, severity: Severity) -> float | None:
-        hours = self.rules.quiet
-        if hours is None or severity not in self.rules.quiet_severities:
-            return None
-        ends = hours.ends(self.local)
-        return None if ends is None else ends.timestamp()
+            found = ear.muted(alert, self.tracks[fp])
+            if found is None:
+                continue
+            self.muted[fp] = found.why
+            if found.until is not None:
+                self.wake.append(found.until)
 
     # 4. new news finds its conversations
 
@@ -314,7 +228,8 @@ class _Working:
         for receiver, kept in list(self.held.items()):
             current = kept.refresh(self.shown)
             self.held[receiver] = current
-            if any(self._quiet_ends(severity) for severity in self.rules.quiet_severities):
+            severities = self.rules.quiet_severities
+            if any(quiet_until(self.rules, each, self.now) is not None for each in severities):
                 continue
             del self.held[receiver]
             self.messages.append(morning_digest(current, self.now))
@@ -334,104 +249,16 @@ class _Working:
     # 6. each conversation
 
     def converse(self, key: TalkKey) -> None:
-        one = talk.not_after(self.talks[key], self.now)
-        if not self.shown.keys() >= one.told.keys():  # a cause that nothing is known of any more
-            told = {fp: each for fp, each in one.told.items() if fp in self.shown}
-            one = replace(one, told=told)
-        firing, resolved = self._sides(one)
-        taken = bool(firing) and all(
-            (fp, alert.incident) in self.given.acknowledged for fp, alert in firing.items()
-        )
-        muted = bool(firing) and all(fp in self.muted for fp in firing)
-        resend_s = self.rules.resend_s.get(one.receiver)
-        news = dedup.decide(
-            told=one.told,
-            firing=firing,
-            resolved=resolved,
-            last_told_at=one.last_told_at,
-            repeat_s=one.timing.repeat_s if resend_s is None else resend_s,
-            acknowledged=resend_s is None and (taken or muted),
-            pending=key in self.given.pending,
-            now=self.now,
-        )
-        one = self._say(one, firing, resolved, news)
-        if taken and one.told and not one.acknowledged:
-            one, message = talk.acknowledge(one, firing, self.now)
-            self.messages.append(message)
-        one = self._escalate(one, firing, taken=taken)
-        if news is dedup.News.REPEAT_WAITS:
-            self.wake.append(self.now + PENDING_S)
-        elif firing and one.last_told_at is not None:
-            again = one.last_told_at + (one.timing.repeat_s if resend_s is None else resend_s)
-            self.wake.append(max(again, self.now + PENDING_S))
-        if one.told or one.expects:
-            self.talks[key] = one
+        turn = take_turn(self.talks[key], self.shown, self.muted, self.given, self.rules)
+        self.messages += turn.messages
+        self.wake += turn.wake
+        if turn.talk.told or turn.talk.expects:
+            self.talks[key] = turn.talk
         else:
             del self.talks[key]
-
-    def _sides(self, one: Talk) -> tuple[dict[str, Alert], dict[str, Alert]]:
-        """What fires and what ended, of what the receiver was or is to be told."""
-        firing: dict[str, Alert] = {}
-        resolved: dict[str, Alert] = {}
-        for fp in sorted(set(one.told) | one.expects):
-            alert = self.shown.get(fp)
-            if alert is None:
-                continue
-            if alert.status is Status.RESOLVED:
-                resolved[fp] = alert
-            elif fp in self.muted and fp in one.told:
-                # muted: what was told stays told, and nothing about it is news
-                told = one.told[fp]
-                firing[fp] = replace(alert, incident=told.incident, severity=told.severity)
-            else:
-                firing[fp] = alert
-        return firing, resolved
-
-    def _say(
-        self,
-        one: Talk,
-        firing: Mapping[str, Alert],
-        resolved: Mapping[str, Alert],
-        news: dedup.News,
-    ) -> Talk:
-        if news is dedup.News.REPEAT:
-            after, messages = talk.tell(
-                one, firing=firing, resolved=resolved, news=news, now=self.now
-            )
-            self.messages += messages
-            return after
-        if not news.is_change:
-            return replace(one, waiting_since=None, expects=frozenset())
-        since = self.now if one.waiting_since is None else one.waiting_since
-        due = due_at(
-            waiting_since=since,
-            last_told_at=one.last_told_at,
-            urgent=news.is_urgent,
-            timing=one.timing,
-        )
-        if self.now < due:
-            self.wake.append(due)
-            return replace(one, waiting_since=since)
-        after, messages = talk.tell(one, firing=firing, resolved=resolved, news=news, now=self.now)
-        self.messages += messages
-        return after
-
-    def _escalate(self, one: Talk, firing: Mapping[str, Alert], *, taken: bool) -> Talk:
-        found = escalation.decide(
-            escalate_to=one.escalate_to,
-            told_critical_at=one.critical_at,
-            after_s=one.escalate_after_s,
-            acknowledged=taken,
-            escalated=one.escalated,
-            now=self.now,
-        )
-        if found is Escalation.WAITING and one.critical_at is not None:
-            self.wake.append(one.critical_at + one.escalate_after_s)
-        if found is not Escalation.DUE:
-            return one
-        for receiver in one.escalate_to:
-            self._escalate_to(receiver, one, frozenset(firing))
-        return replace(one, escalated=True)
+        if turn.escalate:
+            for receiver in turn.talk.escalate_to:
+                self._escalate_to(receiver, turn.talk, turn.escalate)
 
     def _escalate_to(self, receiver: str, one: Talk, fps: frozenset[str]) -> None:
         key = (receiver, one.group)
@@ -466,9 +293,9 @@ class _Working:
             else:
                 self.wake.append(last + keep_s + 1)
 
-    def changed(self) -> dict[tuple[str, str], str | None]:
+    def changed(self) -> dict[StateKey, str | None]:
         """What differs from before this round, as the outbox keeps it."""
-        out: dict[tuple[str, str], str | None] = {}
+        out: dict[StateKey, str | None] = {}
         tracks, talks, held = self.before
         for fp in tracks.keys() | self.tracks.keys():
             _differ(out, ("track", fp), tracks.get(fp), self.tracks.get(fp))
@@ -480,8 +307,8 @@ class _Working:
 
 
 def _differ(
-    out: dict[tuple[str, str], str | None],
-    key: tuple[str, str],
+    out: dict[StateKey, str | None],
+    key: StateKey,
     old: Track | Talk | Held | None,
     new: Track | Talk | Held | None,
 ) -> None:

@@ -8,7 +8,7 @@ from alerts.gate import GateLimits
 from alerts.grouping import Timing
 from alerts.labels import parse_matcher
 from alerts.model import Severity
-from alerts.planner import Rules
+from alerts.plan import Rules
 from alerts.quiet import parse_hours
 from alerts.receivers import AlertmanagerReceiver, Receiver
 from alerts.route import Route

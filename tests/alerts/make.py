@@ -10,7 +10,8 @@ from typing import Any
 from alerts.message import Message
 from alerts.model import Alert, Severity, Status, fingerprint
 from alerts.names import ALERT_NAMES
-from alerts.planner import Planner, Round, Rules
+from alerts.plan import Round, Rules
+from alerts.planner import Planner
 from alerts.route import Route
 from alerts.silence import Silence
 
