@@ -90,7 +90,7 @@ class VllmEngine:
             kind="vllm",
             model=settings.served_name or folder.name,
             max_tokens=max_tokens,
-            fingerprint=_fingerprint(settings, folder, profile, max_tokens, arithmetic),
+            fingerprint=fingerprint(settings, folder, profile, max_tokens, arithmetic),
             notice=notice,
         )
 
@@ -201,7 +201,7 @@ class VllmEngine:
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
 
 
-def _fingerprint(
+def fingerprint(
     settings: EngineSettings,
     folder: ModelFolder,
     profile: Profile,

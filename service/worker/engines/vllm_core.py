@@ -173,7 +173,8 @@ class VllmCore:
     async def _submit(self, prompt: Prompt, params: Any) -> Any:
         if prompt.second_from is not None:
             params = params.clone()
-            params.extra_kwargs = {"compressed_token_type_ids": prompt.second_from}
+            types = _token_types(prompt.second_from, len(prompt.token_ids))
+            params.extra_kwargs = {"compressed_token_type_ids": types}
         tokens = {"type": "token", "prompt_token_ids": prompt.token_ids}
         return await self._engine.add_request(f"rg-{next(self._ids)}", tokens, params)
 
@@ -234,6 +235,16 @@ def _pooling_params(task: str) -> Any:
         return PoolingParams(task="embed")
     # logits order what sigmoid would round to the same 1.0
     return PoolingParams(task="classify", use_activation=False)
+
+
+def _token_types(second_from: int, length: int) -> Any:
+    """Where token type 1 is, in the form of the installed version.
+
+    Up to 0.32 it is the position where it starts, since 0.33 a range; vLLM's own function knows.
+    """
+    from vllm.entrypoints.pooling.scoring.utils import compress_token_type_ids  # noqa: PLC0415
+
+    return compress_token_type_ids([0] * second_from + [1] * (length - second_from))
 
 
 async def _output(collector: Any) -> Any:
