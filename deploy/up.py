@@ -24,10 +24,9 @@ import requests
 from deploy.config import Config
 from deploy.doctor.finding import Finding
 from deploy.doctor.host import check_host
-from deploy.preparing import prepare_embedded
 from service.manifest import Manifest, read_manifest, replicas_dir
 from service.process import boot_id, started_ticks
-from service.worker.engine import EngineStartError
+from service.worker.engines.e5.place import is_complete, model_folder
 from service.worker.select import resolve_kind
 
 EXIT_OK = 0
@@ -254,13 +253,19 @@ def up(config: Config, file: Path | None) -> int:
         with hold(state_dir):
             kind, why = resolve_kind(config.engine)
             say(f"engine: {kind} ({why})")
-            if kind == "embedded":
-                prepare_embedded(config.engine.embedded)
+            if kind == "embedded" and not _prepare_model(config, file):
+                return EXIT_FAILED
             return Up(config, file, say).run()
     except AlreadyRunning as error:
         say(f"rankguard already runs on {state_dir} (pid {error}); stop it, or set another")
         say("  fix: RANKGUARD_SERVICE__STATE_DIR=… and other ports")
         return EXIT_USAGE
-    except EngineStartError as error:
-        say(str(error))
-        return EXIT_FAILED
+
+
+def _prepare_model(config: Config, file: Path | None) -> bool:
+    """Make the embedded model where it is missing, in a child: its libraries are large."""
+    if is_complete(model_folder(config.engine.embedded)):
+        return True
+    settings = ["--config", str(file.resolve())] if file else []
+    command = [sys.executable, "-m", "deploy", "model", "prepare", *settings]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == 0

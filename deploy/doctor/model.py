@@ -13,6 +13,7 @@ from pathlib import Path
 from deploy.config import Config
 from deploy.doctor.finding import Finding, fail, ok, warn
 from deploy.doctor.gpu import Driver, NoDriver
+from service.worker.engines.e5.place import model_folder
 from service.worker.select import has_usable_gpu, resolve_kind
 
 CHECKSUMS = "SHA256SUMS"
@@ -31,9 +32,7 @@ def check_engine(config: Config, *, checksums: bool = False) -> list[Finding]:
         findings = [] if _has("vllm") else [_no_vllm()]
         return [*findings, *check_model_folder(config.engine.model, checksums=checksums)]
     if kind == "embedded":
-        from service.worker.engines.e5.store import FORMAT, cache_root  # noqa: PLC0415 - numpy
-
-        folder = cache_root(config.engine.embedded) / FORMAT
+        folder = model_folder(config.engine.embedded)
         chosen = _embedded_chosen(config, why)
         return [chosen, *_check_embedded(folder, checksums=checksums)]
     if kind == "remote" and not config.engine.remote.url:

