@@ -28,17 +28,23 @@ def take_over(
     casebook: Casebook,
     boot_id: str,
     now: Moment,
+    anybodys: bool = False,
 ) -> list[Watch]:
     """One watch per replica: running workers are adopted, ended ones are seen to have ended.
 
     A worker that ended while nobody watched in this boot is an incident like any other; after a
     reboot nothing can run any more, and that is none.
+
+    Args:
+        anybodys: take workers that no watchdog started as well.
     """
     watches = []
     for replica_id in ids:
         replica = _remembered(replica_id, saved, now)
         replica = replace(replica, troubled=casebook.troubled(replica=replica_id))
-        watches.append(_take_over_one(replica, actuator, board, boot_id, now))
+        manifest = board.manifest(replica_id)
+        own = manifest if manifest is not None and (manifest.watched or anybodys) else None
+        watches.append(_take_over_one(replica, own, actuator, board, boot_id, now))
     return watches
 
 
@@ -54,11 +60,14 @@ def _remembered(replica_id: str, saved: Mapping[str, dict[str, Any]], now: Momen
         return Replica(replica_id, since=now.mono, start_at=now.mono, generation=generation)
 
 
-def _take_over_one(
-    replica: Replica, actuator: Actuator, board: Board, boot_id: str, now: Moment
+def _take_over_one(  # noqa: PLR0917 - what it needs to know of the one replica
+    replica: Replica,
+    own: Manifest | None,
+    actuator: Actuator,
+    board: Board,
+    boot_id: str,
+    now: Moment,
 ) -> Watch:
-    manifest = board.manifest(replica.id)
-    own = manifest if manifest is not None and manifest.watched else None
     for identity, generation in _candidates(replica, own):
         if actuator.adopt(identity):
             return _adopted(replica, identity, generation, own, now)

@@ -25,7 +25,10 @@ from alerts.senders.build import SecretError
 from alerts.senders.template import TemplateError
 from alerts.settings import AlertSettings
 from alerts.snapshot import PipelineSnapshot
+from monitor.actuators.docker import DockerActuator, connect_docker
+from monitor.actuators.observe import ObservingActuator, ObservingBoard
 from monitor.actuators.process import ProcessActuator, WorkerCommand
+from monitor.actuators.systemd import SystemdActuator
 from monitor.adopt import take_over
 from monitor.board import FileBoard
 from monitor.bundle import Bundles
@@ -47,9 +50,9 @@ from monitor.journal import Journal, JournalError
 from monitor.keeper import Tools
 from monitor.loop import Loop
 from monitor.memory import fresh_start, to_json
-from monitor.model import Moment
+from monitor.model import Moment, Reason
 from monitor.notify import Notifier
-from monitor.ports import GpuReader, Sink
+from monitor.ports import ActuatorError, Board, ClosingActuator, GpuReader, Sink
 from monitor.probes.process import boot_id
 from monitor.probing import ScheduledProbes, build_scheduler
 from monitor.replica import Phase
@@ -158,7 +161,7 @@ def run(
             return watchdog.run(
                 stop_replicas=stop_replicas_on_exit, reload=reload, config_path=config_path
             )
-    except CannotStart as error:
+    except (CannotStart, ActuatorError) as error:
         log.error("%s", error)  # noqa: TRY400 - it is for a person, the trace is not
         return EXIT_USAGE
 
@@ -186,13 +189,9 @@ class _Watchdog:
         self._gpu_reader = self._build_gpu_reader()
         self._pipeline = _build_pipeline(alerts, database, self._latest.alive)
         self._scheduler = build_scheduler(6 + 2 * settings.bounds()[1])
-        self._board = FileBoard(state_dir)
-        self._actuator = ProcessActuator(
-            _as_function(worker_command),
-            state_dir,
-            self._inbox.wake,
-            keep_logs=settings.keep_logs,
-        )
+        self._board: Board = FileBoard(state_dir)
+        self._may_start: Callable[[str], Reason | None] = lambda _: None
+        self._actuator = self._build_actuator(worker_command)
         self._probes = ScheduledProbes(
             self._scheduler,
             self._inbox.post,
@@ -330,6 +329,27 @@ class _Watchdog:
                 " [monitor] port"
             ) from error
 
+    def _build_actuator(self, command: WorkerCommand | Sequence[str]) -> ClosingActuator:
+        settings = self._settings
+        if settings.actuator == "systemd":
+            unit, folder = settings.unit, settings.unit_environment_dir
+            return SystemdActuator(unit, folder, self._inbox.wake)
+        if settings.actuator == "docker":
+            client = connect_docker()
+            return DockerActuator(client, settings.label, self._state_dir, self._inbox.wake)
+        if settings.actuator == "observe":
+            observing = ObservingActuator(self._board)
+            self._board = ObservingBoard(self._board)
+            self._may_start = observing.may_start
+            self._notices.append("observing only: nothing is started, ended or routed from here")
+            return observing
+        return ProcessActuator(
+            _as_function(command),
+            self._state_dir,
+            self._inbox.wake,
+            keep_logs=settings.keep_logs,
+        )
+
     def _build_gpu_reader(self) -> GpuReader | None:
         gpus = self._settings.gpus
         if gpus == "none":
@@ -393,6 +413,7 @@ class _Watchdog:
             casebook=self._casebook,
             boot_id=boot_id(),
             now=self._clock.now(),
+            anybodys=self._settings.actuator == "observe",
         )
 
     def _build_loop(self) -> Loop:
@@ -420,6 +441,7 @@ class _Watchdog:
             publish=self._latest.publish,
             await_cards=self._gpu_reader is not None,
             scaling=settings.scaling_limits(),
+            may_start=self._may_start,
             make_watch=lambda replica_id: self._take_over([replica_id])[0],
             keep_s=settings.keep_days * 86400,
             notices=self._notices,

@@ -210,6 +210,11 @@ class Keeper:
             watch.window.see_process(gone, now.mono)
             return
         watch.replica = replace(replica, identity=identity)
+        found = self._tools.board.manifest(replica.id)
+        if found is not None and found.identity == identity:
+            # a worker that was found running and not started counts in its own way
+            watch.replica = replace(watch.replica, generation=found.generation)
+            watch.begin_generation(now.mono)
 
     def _open_incident(self, watch: Watch, action: OpenIncident, now: Moment) -> None:
         replica = watch.replica

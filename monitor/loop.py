@@ -80,6 +80,7 @@ class Loop:
         card_limits: CardLimits | None = None,
         scaling: ScalingLimits | None = None,
         make_watch: Callable[[str], Watch] | None = None,
+        may_start: Callable[[str], Reason | None] = lambda _: None,
         keep_s: float = 90 * 86400.0,
         notices: Sequence[str] = (),
     ) -> None:
@@ -89,6 +90,7 @@ class Loop:
             await_cards: there is a driver, so no replica is started before the first look at it.
             scaling: None: as many replicas as there are watches, always.
             make_watch: makes the watch of a replica that scaling adds.
+            may_start: why a replica cannot be started at all now; None when it can.
             keep_s: how long transitions and ended incidents are kept.
         """
         self._clock = clock
@@ -102,6 +104,7 @@ class Loop:
         self._scaling = scaling or ScalingLimits(len(watches), len(watches))
         self._size = ScalingState(len(watches))
         self._make_watch = make_watch
+        self._may_start = may_start
         self._keep_s = keep_s
         self._pruned_at: float | None = None
         self.config_error: str | None = None
@@ -232,6 +235,9 @@ class Loop:
 
         After failures in a row one at a time: a cause that they share must not be multiplied.
         """
+        refused = self._may_start(watch.replica.id)
+        if refused is not None:
+            return Placement(refused=refused)
         others = [one.replica for one in self._watches.values() if one is not watch]
         if watch.replica.failures >= 2 and any(one.phase is Phase.STARTING for one in others):
             return Placement(refused=Reason.ONE_AT_A_TIME)

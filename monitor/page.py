@@ -1,4 +1,4 @@
-"""The status as JSON and as one plain page. Pure: from a snapshot to text."""
+"""The status as JSON and as one plain page. PURE: from a snapshot to text."""
 
 from __future__ import annotations
 

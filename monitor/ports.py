@@ -65,6 +65,12 @@ class Actuator(Protocol):
         ...
 
 
+class ClosingActuator(Actuator, Protocol):
+    """One that holds something to give back at the end; the workers go on."""
+
+    def close(self) -> None: ...
+
+
 class ActuatorError(Exception):
     """A replica could not be started or reached; `permanent`: trying again changes nothing."""
 

@@ -51,6 +51,9 @@ class MonitorSettings(BaseModel):
     unit: str = Field(
         "rankguard-worker@{id}.service", description="systemd unit of a replica; {id} is its id"
     )
+    unit_environment_dir: Path = Field(
+        Path("/run/rankguard"), description="where that unit reads its <id>.env"
+    )
     label: str = Field(
         "rankguard.replica", description="docker label whose value is the replica's id"
     )

@@ -1,4 +1,4 @@
-"""The bounded history of one generation: samples go in, evidence comes out. No I/O, no clock."""
+"""The bounded history of one generation: samples go in, evidence comes out. PURE."""
 
 from __future__ import annotations
 

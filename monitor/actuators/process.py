@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from monitor.model import Identity, ProcessSample
 from monitor.ports import ActuatorError, Wake
+from monitor.probes.ends import Ends
 from monitor.probes.process import cpu_of, exists, group, identify
 from monitor.window import CpuSample
 
@@ -37,7 +36,6 @@ class _Held:
 
     child: subprocess.Popen[bytes] | None
     marker: bytes = b""
-    pidfd: int | None = None
     gone_at: float | None = None
 
 
@@ -58,7 +56,7 @@ class ProcessActuator:
         self._keep_logs = keep_logs
         self._environment = dict(os.environ if environment is None else environment)
         self._held: dict[Identity, _Held] = {}
-        self._ends = _Ends(wake)
+        self._ends = Ends(wake)
 
     def start(self, replica_id: str, generation: int, gpu_uuid: str | None) -> Identity:
         argv = self._command(replica_id, generation, gpu_uuid)
@@ -127,7 +125,7 @@ class ProcessActuator:
         held = self._held.pop(identity, None)
         if held is None:
             return
-        self._ends.forget(identity.pid, held.pidfd)
+        self._ends.forget(identity.pid)
         if held.child is not None:
             held.child.wait(timeout=1)  # it is a zombie by now: this only reaps it
 
@@ -139,7 +137,7 @@ class ProcessActuator:
                 held.child.returncode = 0  # it outlives us on purpose: no ResourceWarning
 
     def _hold(self, identity: Identity, held: _Held) -> None:
-        held.pidfd = self._ends.watch(identity.pid)
+        self._ends.watch(identity.pid)
         self._held[identity] = held
 
     def _open_log(self, replica_id: str, generation: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
@@ -149,76 +147,6 @@ class ProcessActuator:
         for old in logs[: max(0, len(logs) - self._keep_logs + 1)]:
             old.unlink(missing_ok=True)
         return (folder / f"{generation}.log").open("ab")
-
-
-class _Ends:
-    """A thread that waits on pidfds and wakes the loop at the moment a process ends."""
-
-    def __init__(self, wake: Wake) -> None:
-        self._wake = wake
-        self._poller = select.epoll()
-        self._closing = os.eventfd(0)
-        self._closed = False
-        self._pids: dict[int, int] = {}
-        self._gone: dict[int, float] = {}
-        self._lock = threading.Lock()
-        self._poller.register(self._closing, select.EPOLLIN)
-        self._thread = threading.Thread(target=self._run, name="ends", daemon=True)
-        self._thread.start()
-
-    def watch(self, pid: int) -> int | None:
-        """Returns the pidfd, or None where the kernel has none (then the next tick sees it)."""
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
-            return None
-        with self._lock:
-            self._pids[pidfd] = pid
-            self._gone.pop(pid, None)
-        self._poller.register(pidfd, select.EPOLLIN)
-        return pidfd
-
-    def gone_at(self, pid: int) -> float | None:
-        with self._lock:
-            return self._gone.get(pid)
-
-    def forget(self, pid: int, pidfd: int | None) -> None:
-        with self._lock:
-            self._gone.pop(pid, None)
-            watched = pidfd is not None and self._pids.pop(pidfd, None) is not None
-        if watched and pidfd is not None:
-            with contextlib.suppress(OSError):
-                self._poller.unregister(pidfd)
-            os.close(pidfd)
-
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        os.eventfd_write(self._closing, 1)
-        self._thread.join(timeout=2)
-        for pidfd in list(self._pids):
-            os.close(pidfd)
-        self._pids.clear()
-        self._poller.close()
-        os.close(self._closing)
-
-    def _run(self) -> None:
-        while True:
-            for ready, _ in self._poller.poll(timeout=60):
-                if ready == self._closing:
-                    return
-                self._ended(ready)
-
-    def _ended(self, pidfd: int) -> None:
-        now = time.monotonic()
-        with contextlib.suppress(OSError):
-            self._poller.unregister(pidfd)  # an ended process stays readable for ever
-        with self._lock:
-            pid = self._pids.get(pidfd)
-            if pid is not None:
-                self._gone[pid] = now
-        self._wake()
 
 
 def _ended_child(pid: int) -> int | None:

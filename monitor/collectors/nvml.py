@@ -137,9 +137,19 @@ class NvmlCollector:
     """Implements `GpuReader`. Called by one thread; `read` returns within about two deadlines."""
 
     def __init__(
-        self, deadline_s: float = 1.5, environment: Mapping[str, str] | None = None
+        self,
+        deadline_s: float = 1.5,
+        start_s: float = 5.0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """Read through processes of our own.
+
+        Args:
+            deadline_s: how long one look may take. start_s: how long a reader may take to start:
+                without persistence mode the driver itself does with the first one.
+        """
         self._deadline_s = deadline_s
+        self._start_s = start_s
         self._environment = dict(os.environ if environment is None else environment)
         self._stations: dict[str, _Station] = {_COMMON: _Station()}
         self._cards: dict[str, Card] = {}
@@ -179,7 +189,7 @@ class NvmlCollector:
         if station.asked_at is None:
             station.asked_at = now
         # a reader that starts also imports and initializes
-        limit_s = self._deadline_s * (1 if station.reader.greeted else 2)
+        limit_s = self._deadline_s if station.reader.greeted else self._start_s
         give_up_at = station.asked_at + limit_s
         # a card apart is not waited for: its answer is fetched in one of the next rounds
         wait_until = give_up_at if uuid == _COMMON else min(give_up_at, now + _GLANCE_S)

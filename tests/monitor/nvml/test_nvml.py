@@ -33,7 +33,7 @@ def driver(library):
 @pytest.fixture
 def collector(driver, monkeypatch):
     monkeypatch.setattr(nvml, "_RETRY_S", 0.1)
-    made = NvmlCollector(deadline_s=0.4, environment=driver.environment)
+    made = NvmlCollector(deadline_s=0.4, start_s=10.0, environment=driver.environment)
     yield made
     made.close()
 
@@ -137,8 +137,9 @@ def test_rounds_stay_short_while_a_card_hangs(collector, driver):
     assert slowest < 0.3
 
 
-def test_a_driver_that_hangs_at_start_is_a_fault_and_shutdown_does_not_wait(collector, driver):
+def test_a_driver_that_hangs_at_start_is_a_fault_and_shutdown_does_not_wait(driver):
     driver.say("hang init")
+    collector = NvmlCollector(deadline_s=0.4, start_s=0.4, environment=driver.environment)
 
     found = collector.read()
     began = time.monotonic()
