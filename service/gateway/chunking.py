@@ -1,4 +1,4 @@
-"""A request's documents cut into chunks: the unit of dispatch, retry and hedging. Pure."""
+"""A request's documents cut into chunks: the unit of dispatch, retry and hedging. PURE."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Chunk:
 def estimate(text: str) -> int:
     """About how many tokens a text has, from its UTF-8 length; at least 1."""
     if text.isascii():
-        return max(1, math.ceil(len(text) / ASCII_BYTES_PER_TOKEN))
-    return max(1, math.ceil(len(text.encode("utf-8", "replace")) / OTHER_BYTES_PER_TOKEN))
+        return int(len(text) / ASCII_BYTES_PER_TOKEN) + 1
+    return int(len(text.encode("utf-8", "replace")) / OTHER_BYTES_PER_TOKEN) + 1
 
 
 def costs(query: str, documents: Sequence[str]) -> list[int]:

@@ -1,4 +1,4 @@
-"""From logits to the ordered answer. Pure; knows no wire format.
+"""From logits to the ordered answer. PURE; knows no wire format.
 
 Order is by logit, so that scores which saturate at 1.0 still order; equal logits keep the order in
 which the documents came. A document without a score comes last, with relevance 0.
@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.request import Score
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """One document's place.
+class Ranked(NamedTuple):
+    """One document's place; a tuple, since there is one for each document of each request.
 
     Attributes:
-        index: its place in the request.
+        place: the document's index in the request.
         relevance: from 0 to 1; 0 when it has no score.
     """
 
-    index: int
+    place: int
     relevance: float
     score: Score
 
@@ -49,19 +48,14 @@ def scored(score: Score) -> Score:
 
 def order(scores: Sequence[Score], top_n: int | None) -> list[Ranked]:
     """The best first; at most `top_n` of them. None means all."""
-    places = range(len(scores))
-    keys = [
-        (-score.logit if score.error is None else math.inf, index)
-        for index, score in enumerate(scores)
-    ]
-    best = sorted(places, key=keys.__getitem__)
+    keys = [math.inf if score.error is not None else -score.logit for score in scores]
+    # sorting is stable, so equal logits stay in the order of the documents
+    best = sorted(range(len(scores)), key=keys.__getitem__)
     if top_n is not None:
         best = best[:top_n]
     return [
         Ranked(
-            index=index,
-            relevance=0.0 if scores[index].error is not None else sigmoid(scores[index].logit),
-            score=scores[index],
+            index, 0.0 if scores[index].error is not None else sigmoid(-keys[index]), scores[index]
         )
         for index in best
     ]

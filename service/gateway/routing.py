@@ -1,4 +1,4 @@
-"""Which replica gets a chunk, when a failing one is left alone, when a chunk is hedged. Pure.
+"""Which replica gets a chunk, when a failing one is left alone, when a chunk is hedged. PURE.
 
 Time comes in as monotonic seconds; nothing here knows HTTP or files.
 """

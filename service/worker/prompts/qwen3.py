@@ -1,4 +1,4 @@
-"""Qwen3-Reranker: a causal model asked, in a chat, whether the document meets the requirements.
+"""PURE. Qwen3-Reranker: a causal model asked, in a chat, if the document meets the requirements.
 
 The texts are those of the official Transformers sample (QwenLM/Qwen3-Embedding, README.md). The
 answer's place is the end of the suffix, so the suffix is never cut.
