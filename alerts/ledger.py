@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,8 @@ from alerts.message import Message
 from alerts.model import Alert
 from alerts.outbox import dump, insert
 from alerts.plan import StateKey
+
+LOG = logging.getLogger("rankguard.alerts")
 
 
 class Ledger:
@@ -32,10 +35,25 @@ class Ledger:
         """The oldest transitions that no decision was taken on."""
         rows = self._database.read(
             lambda connection: connection.execute(
-                "SELECT body FROM alert_event WHERE planned = 0 ORDER BY seq LIMIT ?", (limit,)
+                "SELECT id, body FROM alert_event WHERE planned = 0 ORDER BY seq LIMIT ?", (limit,)
             ).fetchall()
         )
-        return [Alert.from_json(json.loads(body)) for (body,) in rows]
+        alerts: list[Alert] = []
+        for name, body in rows:
+            try:
+                alerts.append(Alert.from_json(json.loads(body)))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                self._give_up(name)
+        return alerts
+
+    def _give_up(self, name: str) -> None:
+        """A row that cannot be read must not hold up the others."""
+        LOG.error("alerts: transition %s cannot be read", name)
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE alert_event SET planned = 1, decision = 'unreadable' WHERE id = ?", (name,)
+            )
+        )
 
     def plan(
         self,

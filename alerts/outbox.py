@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -21,6 +23,11 @@ MAX_PENDING = 10_000
 """Messages that may wait for one receiver; the oldest beyond that expire, and are counted."""
 
 _COLUMNS = "seq, body, state, attempts, next_at, detail, done_at, origin"
+
+
+_Row = tuple[int, str, str, int, float, str, "float | None", str]
+
+LOG = logging.getLogger("rankguard.alerts")
 
 
 class State(str, Enum):
@@ -84,7 +91,24 @@ class Outbox:
                 (receiver, now, now + horizon_s),
             ).fetchone()
         )
-        return None if row is None else _entry(row)
+        if row is None:
+            return None
+        try:
+            return _entry(row)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self._give_up(row[0], now)
+            return self.due(receiver, now, horizon_s)
+
+    def _give_up(self, seq: int, now: float) -> None:
+        """A row that cannot be read must not hold up the others."""
+        LOG.error("alerts: message %d cannot be read", seq)
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE alert_message SET state = 'failed', done_at = ?, detail = 'unreadable'"
+                " WHERE seq = ?",
+                (now, seq),
+            )
+        )
 
     def next_due_at(self, receiver: str) -> float | None:
         """When the next try of this receiver is due; None when nothing waits."""
@@ -138,7 +162,7 @@ class Outbox:
                 (receiver, before, limit),
             ).fetchall()
         )
-        return [_entry(row) for row in rows]
+        return list(_readable(rows))
 
     def roll_up(self, entries: Sequence[Entry], message: Message, now: float) -> None:
         """Replace several waiting messages by one."""
@@ -209,7 +233,7 @@ class Outbox:
                 ("" if state is None else state.value, limit),
             ).fetchall()
         )
-        return [_entry(row) for row in rows]
+        return list(_readable(rows))
 
     def retry(self, key: str, now: float) -> bool:
         """Put a message that was given up back in line. False when there is none such."""
@@ -250,6 +274,12 @@ class Outbox:
         self._database.write(work)
 
 
+def _readable(rows: Iterable[_Row]) -> Iterator[Entry]:
+    for row in rows:
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            yield _entry(row)
+
+
 def insert(
     connection: sqlite3.Connection, messages: Sequence[Message], now: float, origin: str = ""
 ) -> None:
@@ -276,10 +306,11 @@ def insert(
 
 def dump(body: object) -> str:
     """JSON as it is kept."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    # ASCII: SQLite takes no lone surrogates, and a log line may hold one
+    return json.dumps(body, separators=(",", ":"))
 
 
-def _entry(row: tuple[int, str, str, int, float, str, float | None, str]) -> Entry:
+def _entry(row: _Row) -> Entry:
     seq, body, state, attempts, next_at, detail, done_at, origin = row
     return Entry(
         seq=seq,

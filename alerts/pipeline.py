@@ -6,8 +6,10 @@ One thread per receiver delivers, so that a hanging receiver holds up nobody els
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +32,7 @@ from alerts.sender import Sender
 from alerts.senders.build import build
 from alerts.settings import AlertSettings
 from alerts.snapshot import PipelineSnapshot, ReceiverSnapshot
+from alerts.trim import trim
 
 __all__ = ["Pipeline", "PipelineSnapshot", "ReceiverSnapshot"]
 
@@ -105,6 +108,7 @@ class Pipeline:
         self._wake_at: float | None = clock()
         self._orders_seen: object = None
         self._healed_at = self._pruned_at = self._rounded_at = clock()
+        self._last = PipelineSnapshot(clock(), self._database.durable, self._database.notice, ())
         self._stop = threading.Event()
         self._wake = threading.Condition()
         self._ticks = 0
@@ -115,7 +119,7 @@ class Pipeline:
     def accept(self, alerts: Sequence[Alert]) -> None:
         """Keep the transitions; durable when it returns, and nothing new for an id seen before."""
         if alerts:
-            self._ledger.record(alerts, self._clock())
+            self._ledger.record([trim(alert) for alert in alerts], self._clock())
             self._notify()
 
     def acknowledge(
@@ -157,7 +161,15 @@ class Pipeline:
             self._database.close()
 
     def snapshot(self) -> PipelineSnapshot:
-        """What waits, what failed, what was sent. Reads the tables; a few milliseconds."""
+        """What waits, what failed, what was sent. Reads the tables; a few milliseconds.
+
+        After `stop` it is the last one that was asked for.
+        """
+        with contextlib.suppress(sqlite3.ProgrammingError):  # the database is closed
+            self._last = self._look()
+        return self._last
+
+    def _look(self) -> PipelineSnapshot:
         now = self._clock()
         beat = self._heartbeat.last if self._heartbeat is not None else None
         return PipelineSnapshot(

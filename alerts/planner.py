@@ -6,6 +6,7 @@ so a round that is missed or repeated changes nothing but the time.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +29,9 @@ from alerts.plan import Plan, Round, Rules, StateKey, TalkKey
 from alerts.route import Route, choose
 from alerts.talk import Talk
 
+HOURS_S = 60.0
+"""How soon to look again whether a route's hours have begun or ended."""
+
 MAX_TRACKS = 20_000
 """Causes remembered; the oldest ended ones are forgotten first."""
 
@@ -41,7 +45,9 @@ class Planner:
         self._talks: dict[TalkKey, Talk] = {}
         self._held: dict[str, Held] = {}
         for (kind, key), body in (state or {}).items():
-            self._restore(kind, key, json.loads(body))
+            # what another version wrote and this one cannot read is left alone
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                self._restore(kind, key, json.loads(body))
 
     def _restore(self, kind: str, key: str, body: dict[str, object]) -> None:
         if kind == "track":
@@ -108,6 +114,8 @@ class _Working:
             if key in self.talks:
                 self.converse(key)
         self.forget()
+        if self.tracks and any(route.hours is not None for route in self.rules.routes):
+            self.wake.append(self.now + HOURS_S)
         return Plan(self.decisions, self.messages, self.changed(), min(self.wake, default=None))
 
     # 1. transitions become tracks
@@ -315,4 +323,4 @@ def _differ(
     if new is None:
         out[key] = None
     elif new is not old and new != old:
-        out[key] = json.dumps(new.to_json(), ensure_ascii=False, separators=(",", ":"))
+        out[key] = json.dumps(new.to_json(), separators=(",", ":"))

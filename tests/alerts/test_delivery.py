@@ -454,3 +454,51 @@ def test_a_warning_and_a_critical_wait_and_the_critical_goes_first(tmp_path):
     stand.run(90)
 
     assert [each[1] for each in stand.delivered()] == ["ReplicaHung", "GpuThermal"]
+
+
+def test_rows_that_cannot_be_read_hold_up_nothing(tmp_path):
+    stand = Stand(tmp_path)
+    stand.pipeline.accept([alert(replica="told before")])
+    stand.run(5)
+    write = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    write.execute("INSERT INTO alert_event(id, body, accepted_at) VALUES ('x', '{\"a\": 1}', 1)")
+    write.execute("INSERT INTO alert_state VALUES ('track', 'x', 'not json')")
+    write.execute("INSERT INTO alert_state VALUES ('talk', 'x', '[]')")
+    write.execute(
+        "INSERT INTO alert_message(key, receiver, conversation, rank, body, created_at, state,"
+        " next_at) VALUES ('x', 'oncall', 'x', 0, '{}', 1, 'pending', 1)"
+    )
+    write.close()
+    stand.restart()
+    stand.pipeline.accept([alert(incident=2)])
+    stand.run(5)
+
+    assert stand.delivered() == [FIRING, FIRING]
+    assert stand.pipeline.snapshot().receivers[0].failed == 1
+
+
+def test_a_text_that_is_huge_or_not_unicode_is_cut_and_told(tmp_path):
+    stand = Stand(tmp_path)
+    stand.pipeline.accept([alert(summary="\ud800" + "x" * 5_000_000, evidence={"e": "y" * 10**6})])
+    stand.run(5)
+
+    (message,) = stand.senders["oncall"].delivered
+    assert len(message.alerts[0].summary) == 4000
+    assert (tmp_path / "journal.db").stat().st_size < 200_000
+
+
+def test_an_open_alert_reaches_the_route_whose_hours_begin(tmp_path):
+    stand = Stand(
+        tmp_path,
+        "day",
+        "night",
+        routes=[
+            {"receivers": ["day"], "hours": "08:00-15:00"},
+            {"receivers": ["night"]},
+        ],
+    )
+    stand.pipeline.accept([alert()])
+    stand.run(3600, step_s=30)
+
+    assert stand.delivered("day") == [FIRING]
+    assert stand.delivered("night") == [FIRING]

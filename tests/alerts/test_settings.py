@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from alerts.model import Severity
 from alerts.rules import courier_rules_of, rules_of
 from alerts.settings import AlertSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 HOOK = {"name": "oncall", "type": "webhook", "url": "https://hooks.example.com/x"}
 
@@ -94,3 +103,11 @@ def test_continue_is_written_as_in_alertmanager():
     settings = read(routes=[{"receivers": ["oncall"], "continue": True}])
 
     assert rules_of(settings).routes[0].go_on
+
+
+def test_the_example_in_the_manual_is_accepted():
+    manual = Path(__file__).parents[2] / "docs" / "alerts.md"
+    (example,) = re.findall(r"```toml\n(.*?)```", manual.read_text(encoding="utf-8"), re.DOTALL)
+    settings = AlertSettings.model_validate(tomllib.loads(example)["alerts"])
+
+    assert [receiver.name for receiver in settings.receivers] == ["oncall", "team"]
