@@ -47,12 +47,13 @@ class Claim:
 
     Attributes:
         known: scores that were there.
-        own: pairs that the holder of this claim has to score, and then to `settle` it.
+        own: pairs that the holder of this claim has to score, and then to `settle` it; with the
+            place at which each came first.
         shared: pairs that others are scoring, by whose flight.
     """
 
     known: dict[bytes, Score] = field(default_factory=dict)
-    own: list[bytes] = field(default_factory=list)
+    own: dict[bytes, int] = field(default_factory=dict)
     shared: dict[Flight, list[bytes]] = field(default_factory=dict)
     flight: Flight = field(default_factory=Flight)
 
@@ -101,9 +102,12 @@ class ScoreCache:
         """
         claim = Claim()
         if not self.enabled:
-            claim.own = list(dict.fromkeys(keys))
+            for place, key in enumerate(keys):
+                claim.own.setdefault(key, place)
             return claim
-        for key in dict.fromkeys(keys):
+        for place, key in enumerate(keys):
+            if key in claim.own or key in claim.known:
+                continue
             score = self._entries.get(key)
             if score is not None:
                 self._entries.move_to_end(key)
@@ -113,7 +117,7 @@ class ScoreCache:
             if flight is not None:
                 claim.shared.setdefault(flight, []).append(key)
             else:
-                claim.own.append(key)
+                claim.own[key] = place
                 self._flights[key] = claim.flight
         return claim
 

@@ -47,26 +47,25 @@ class _Work:
 
     Attributes:
         fingerprint: of the model under which the pairs are named.
+        claim: what is being done about them, and `costs` the estimated tokens of its own ones.
         sources: fingerprints of the models that gave the known scores.
     """
 
     request: RerankRequest
     fingerprint: str
     keys: list[bytes]
-    claim: Claim
+    claim: Claim = field(default_factory=Claim)
+    costs: list[int] = field(default_factory=list)
     known: dict[bytes, Score] = field(default_factory=dict)
     fresh: list[Fresh] = field(default_factory=list)
     sources: set[str] = field(default_factory=set)
 
-    def places(self) -> list[int]:
-        """The first document of each pair that is ours to score."""
-        own = set(self.claim.own)
-        places = []
-        for place, key in enumerate(self.keys):
-            if key in own:
-                own.discard(key)
-                places.append(place)
-        return places
+    def take(self, claim: Claim) -> None:
+        """Go on with this claim."""
+        self.claim = claim
+        documents = self.request.documents
+        own = [documents[place] for place in claim.own.values()]
+        self.costs = chunking.costs(self.request.query, own) if own else []
 
 
 class Scoring:
@@ -101,7 +100,7 @@ class Scoring:
         works = [self._begin(request) for request in requests]
         try:
             permit = self._admission.admit(
-                sum(map(_cost, works)), deadline=requests[0].deadline, key=key
+                sum(sum(work.costs) for work in works), deadline=requests[0].deadline, key=key
             )
             try:
                 if len(works) == 1:
@@ -139,7 +138,9 @@ class Scoring:
         self._metrics.cache_hits.inc(len(claim.known))
         self._metrics.cache_misses.inc(len(claim.own))
         self._metrics.cache_shared.inc(sum(map(len, claim.shared.values())))
-        return _Work(request, fingerprint, keys, claim)
+        work = _Work(request, fingerprint, keys)
+        work.take(claim)
+        return work
 
     async def _finish(self, work: _Work) -> Scored:
         """Score what is ours, wait for what is others', and look again for what failed there."""
@@ -152,13 +153,13 @@ class Scoring:
             if len(work.sources) > 1:
                 # another model took over: what the cache gave is not comparable with it
                 again = self._begin(work.request)
-                work.fingerprint, work.keys, work.claim = again.fingerprint, again.keys, again.claim
+                work.fingerprint, work.keys = again.fingerprint, again.keys
+                work.take(again.claim)
                 work.known, work.fresh, work.sources = {}, [], set()
                 continue
-            missing = [key for key in work.keys if key not in work.known]
-            if not missing:
+            if all(key in work.known for key in work.keys):
                 return self._put_together(work)
-            work.claim = self._cache.claim(missing)
+            work.take(self._cache.claim(work.keys))
         raise EngineFailed("equal requests kept failing")
 
     async def _score_own(self, work: _Work) -> None:
@@ -167,11 +168,9 @@ class Scoring:
         scores: Mapping[bytes, Score] = {}
         fingerprint = ""
         try:
-            places = work.places()
-            fresh = await self._spread.score(work.request, places)
-            scores = {
-                work.keys[place]: score for place, score in zip(places, fresh.scores, strict=True)
-            }
+            places = list(work.claim.own.values())
+            fresh = await self._spread.score(work.request, places, work.costs)
+            scores = dict(zip(work.claim.own, fresh.scores, strict=True))
             fingerprint = fresh.fingerprint
             work.known.update(scores)
             work.fresh.append(fresh)
@@ -205,9 +204,3 @@ class Scoring:
             replicas=tuple(sorted({name for one in work.fresh for name in one.replicas})),
             model=work.fresh[0].model if work.fresh else self._replicas.model,
         )
-
-
-def _cost(work: _Work) -> int:
-    """Estimated tokens of the pairs that have to be scored for it."""
-    request = work.request
-    return sum(chunking.costs(request.query, [request.documents[place] for place in work.places()]))

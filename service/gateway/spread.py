@@ -52,13 +52,17 @@ class Spread:
         self._chunk_tokens = chunk_tokens
         self._clock = clock
 
-    async def score(self, request: RerankRequest, places: Sequence[int]) -> Fresh:
+    async def score(
+        self, request: RerankRequest, places: Sequence[int], pair_costs: Sequence[int]
+    ) -> Fresh:
         """Score the documents at these places of the request.
+
+        Args:
+            pair_costs: estimated tokens of each of them.
 
         Raises:
             ServiceError: as in `Dispatcher.score`; the first chunk that fails ends the others.
         """
-        pair_costs = chunking.costs(request.query, [request.documents[at] for at in places])
         chunks = [
             Chunk(tuple(places[index] for index in chunk.indexes), chunk.tokens)
             for chunk in chunking.cut(

@@ -74,11 +74,11 @@ class CohereRerankCall:
         results: list[dict[str, object]] = []
         for ranked in ranking.order(scored[0].scores, self.top_n):
             result: dict[str, object] = {
-                "index": ranked.index,
+                "index": ranked.place,
                 "relevance_score": ranked.relevance,
             }
             if self.echo is not None:
-                result["document"] = self.echo[ranked.index]
+                result["document"] = self.echo[ranked.place]
             results.append(call.mark(result, ranked.score))
         meta = cohere_v1.meta("2", scored[0], warnings)
         return to_json({"id": name, "results": results, "meta": meta})

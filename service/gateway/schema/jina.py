@@ -105,11 +105,11 @@ class RerankCall:
         results: list[dict[str, object]] = []
         for ranked in ranking.order(scored[0].scores, self.top_n):
             result: dict[str, object] = {
-                "index": ranked.index,
+                "index": ranked.place,
                 "relevance_score": call.relevance(ranked, raw=self.raw),
             }
             if self.echo is not None:
-                result["document"] = self.echo[ranked.index]
+                result["document"] = self.echo[ranked.place]
             results.append(call.mark(result, ranked.score))
         return to_json(
             {

@@ -68,14 +68,14 @@ class TeiCall:
         results: list[dict[str, object]] = []
         for ranked in ranking.order(scored[0].scores, None):
             if self.whole and ranked.score.truncated:
-                place = question.place(ranked.index)
+                place = question.place(ranked.place)
                 raise InvalidValue(f"{place} is longer than the model takes", param=place)
             result: dict[str, object] = {
-                "index": ranked.index,
+                "index": ranked.place,
                 "score": call.relevance(ranked, raw=self.raw),
             }
             if self.echo:
-                result["text"] = question.documents[ranked.index]
+                result["text"] = question.documents[ranked.place]
             results.append(result)
         return to_json(results)
 

@@ -99,7 +99,7 @@ class ScoreCall:
         for question, one in zip(self.questions, scored, strict=True):
             places = question.places or range(len(question.documents))
             for ranked in ranking.order(one.scores, None):
-                numbers[places[ranked.index]] = call.relevance(ranked, raw=self.raw)
+                numbers[places[ranked.place]] = call.relevance(ranked, raw=self.raw)
         body: dict[str, object] = {
             "id": name,
             "object": "list",

@@ -25,7 +25,7 @@ def of(*logits: float) -> list[Score]:
     ],
 )
 def test_order(logits, top_n, indexes):
-    assert [one.index for one in ranking.order(of(*logits), top_n)] == indexes
+    assert [one.place for one in ranking.order(of(*logits), top_n)] == indexes
 
 
 def test_a_document_without_a_score_has_relevance_zero_and_says_why():
