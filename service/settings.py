@@ -53,7 +53,7 @@ class ServiceSettings(BaseModel):
     )
     max_requests: int = Field(2048, ge=1, description="requests begun and not answered")
     max_buffered_bytes: int = Field(
-        256 * 2**20, ge=1024, description="bytes of all request bodies held at once"
+        128 * 2**20, ge=1024, description="bytes of all request bodies held at once"
     )
     replica_tokens: int = Field(
         65_536, ge=1, description="estimated tokens sent to one replica and not answered"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from service.errors import DeadlineExceeded, EngineFailed
+from service.errors import DeadlineExceeded, EngineFailed, NoCapacity
 from service.gateway import chunking, ranking
 from service.gateway.admission import Admission
 from service.gateway.cache import Claim, Flight, ScoreCache
@@ -17,7 +17,7 @@ from service.gateway.timelimit import TimeLimit
 from service.metrics import GatewayMetrics
 from service.request import RerankRequest, Score
 
-MAX_ROUNDS = 10
+MAX_ROUNDS = 100
 """Times that a request looks again for pairs whose scoring by another request failed."""
 
 
@@ -192,6 +192,9 @@ class Scoring:
             async with TimeLimit(deadline - self._clock()):
                 await flight.wait()
         except asyncio.TimeoutError:
+            reason = self._replicas.not_ready_reason()
+            if reason is not None:
+                raise NoCapacity(f"no replica in time: {reason}", retry_after_s=1) from None
             raise DeadlineExceeded("not scored in time", retry_after_s=1) from None
 
     def _put_together(self, work: _Work) -> Scored:
