@@ -45,6 +45,7 @@ from monitor.collectors.replay import (
 )
 from monitor.collectors.replay import load as load_recording
 from monitor.exporter import SnapshotCollector
+from monitor.html import PageRenderer
 from monitor.inbox import Inbox, KernelSeen
 from monitor.journal import Journal, JournalError
 from monitor.keeper import Tools
@@ -318,6 +319,7 @@ class _Watchdog:
             registry=registry,
             journal=journal,
             now=time.time,
+            page=PageRenderer(),
         )
         host, port = self._settings.host, self._settings.port
         try:

@@ -234,6 +234,15 @@ def read_incidents(path: Path, limit: int = 200) -> list[dict[str, Any]]:
         return [to_json(one) for one in _incidents(db, "ORDER BY id DESC LIMIT ?", (limit,))]
 
 
+def read_recent(path: Path, limit: int) -> tuple[list[Incident], list[Transition]]:
+    """The newest incidents and transitions, newest first; raises JournalError."""
+    with _reader(path) as db:
+        return (
+            _incidents(db, "ORDER BY id DESC LIMIT ?", (limit,)),
+            _transitions(db, limit),
+        )
+
+
 def read_transitions(path: Path, limit: int = 200) -> list[Transition]:
     """The newest transitions, newest first; raises JournalError."""
     with _reader(path) as db:

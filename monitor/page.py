@@ -1,15 +1,18 @@
-"""The status as JSON and as one plain page. PURE: from a snapshot to text."""
+"""The status as JSON: from a snapshot to plain values. Pure."""
 
 from __future__ import annotations
 
-import html
 import os
 from typing import Any
 
-from monitor.journal import Transition, to_json
-from monitor.model import Health
+from monitor.cardbook import CardView
+from monitor.gpu import Field
+from monitor.journal import to_json
+from monitor.model import Health, Unavailable
 from monitor.replica import Phase
 from monitor.snapshot import ReplicaView, Snapshot
+
+_RUNNING = {Phase.STARTING, Phase.SERVING}
 
 
 def overall(snapshot: Snapshot) -> str:
@@ -20,17 +23,22 @@ def overall(snapshot: Snapshot) -> str:
         return "healthy"
     if routable:
         return "degraded"
-    starting = any(view.replica.phase is Phase.STARTING for view in wanted)
-    return "starting" if starting and not snapshot.incidents else "down"
+    starting = any(view.replica.phase in {Phase.STARTING, Phase.STOPPED} for view in wanted)
+    troubled = any(incident.replica is not None for incident in snapshot.incidents)
+    return "starting" if starting and not troubled else "down"
 
 
 def status(snapshot: Snapshot) -> dict[str, Any]:
     """The body of `GET /status`, and what `rankguard status --json` prints."""
     return {
         "state": overall(snapshot),
-        "replicas": [_replica(view) for view in snapshot.replicas],
-        "gpus": [],
+        "replicas": [replica_status(view) for view in snapshot.replicas],
+        "replicas_wanted": snapshot.wanted,
+        "gpus": [card_status(view) for view in snapshot.cards],
         "incidents": [to_json(incident) for incident in snapshot.incidents],
+        "host": _host(snapshot),
+        "load": _load(snapshot),
+        "alerts": _delivery(snapshot),
         "watchdog": {
             "pid": os.getpid(),
             "heartbeat": snapshot.at,
@@ -39,28 +47,20 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
             "tick_s": round(snapshot.tick_s, 6),
             "tick_errors": snapshot.counters.tick_errors,
             "journal_errors": snapshot.counters.journal_errors,
+            "driver": _driver(snapshot),
             "notices": list(snapshot.notices),
         },
     }
 
 
-def _state(view: ReplicaView) -> str:
-    """One word for people: a busy replica is a healthy one, and `reason` says that it is busy."""
-    replica, verdict = view.replica, view.verdict
-    if replica.phase not in {Phase.STARTING, Phase.SERVING} or verdict is None:
-        return replica.phase.value
-    if replica.routable and verdict.health is Health.BUSY:
-        return Health.HEALTHY.value
-    return verdict.health.value
-
-
-def _replica(view: ReplicaView) -> dict[str, Any]:
+def replica_status(view: ReplicaView) -> dict[str, Any]:
     replica, manifest, verdict = view.replica, view.manifest, view.verdict
-    running = replica.phase in {Phase.STARTING, Phase.SERVING} and verdict is not None
+    running = replica.phase in _RUNNING and verdict is not None
+    reason = replica.reason if view.waiting is None else view.waiting
     return {
         "id": replica.id,
         "state": _state(view),
-        "reason": verdict.reason.value if running and verdict else replica.reason.value,
+        "reason": verdict.reason.value if running and verdict else reason.value,
         "detail": verdict.detail if running and verdict else "",
         "phase": replica.phase.value,
         "routable": replica.routable,
@@ -73,34 +73,86 @@ def _replica(view: ReplicaView) -> dict[str, Any]:
         "generation": replica.generation,
         "restarts": replica.restarts,
         "inflight": 0 if view.progress is None else view.progress.in_flight,
+        "docs_per_s": round(view.recent[-1], 2) if view.recent else 0.0,
     }
 
 
-def page(snapshot: Snapshot, transitions: list[Transition]) -> str:
-    """The page at `/`: no script, no external asset."""
-    body = status(snapshot)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td>{html.escape(str(replica[key]))}</td>"
-            for key in ("id", "state", "reason", "generation", "restarts", "inflight", "model")
-        )
-        + "</tr>"
-        for replica in body["replicas"]
-    )
-    incidents = "".join(
-        f"<li>{html.escape(one['name'])}: {html.escape(one['summary'])}</li>"
-        for one in body["incidents"]
-    )
-    past = "".join(
-        f"<li>{html.escape(f'{one.subject}: {one.old} → {one.new} ({one.reason})')}</li>"
-        for one in transitions
-    )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        "<meta name=viewport content='width=device-width'><meta http-equiv=refresh content=5>"
-        f"<title>rankguard: {body['state']}</title><h1>rankguard: {body['state']}</h1>"
-        "<table><tr><th>replica<th>state<th>reason<th>generation<th>restarts<th>in flight<th>model"
-        f"</tr>{rows}</table><h2>Open incidents</h2><ul>{incidents}</ul>"
-        f"<h2>What happened</h2><ul>{past}</ul></html>"
-    )
+def _state(view: ReplicaView) -> str:
+    """One word for people: a busy replica is a healthy one, and `reason` says that it is busy."""
+    replica, verdict = view.replica, view.verdict
+    if replica.phase not in _RUNNING or verdict is None:
+        return replica.phase.value
+    if replica.routable and verdict.health is Health.BUSY:
+        return Health.HEALTHY.value
+    return verdict.health.value
+
+
+def card_status(view: CardView) -> dict[str, Any]:
+    """Readings that are missing are null, and `fault` or `unavailable` says why."""
+    card, sample = view.card, view.sample
+    body: dict[str, Any] = {
+        "uuid": card.uuid,
+        "index": card.index,
+        "name": card.name,
+        "pci_bus_id": card.pci_bus_id,
+        "state": view.verdict.state.value,
+        "cordoned": view.cordoned,
+        "fault": None if sample.fault is None else sample.fault.why.value,
+        "findings": [finding.name for finding in view.verdict.findings],
+        "xids": {str(xid): count for xid, count in sorted(view.xids.items())},
+    }
+    for field in Field:
+        body[field.value] = sample.number(field)
+    body["unavailable"] = {
+        field.value: value.why.value
+        for field, value in sample.values.items()
+        if isinstance(value, Unavailable)
+    }
+    return body
+
+
+def _host(snapshot: Snapshot) -> dict[str, Any] | None:
+    host = snapshot.host
+    if host is None:
+        return None
+    return {
+        "cpu_ratio": host.cpu_ratio,
+        "cpu_pressure_ratio": host.cpu_pressure,
+        "memory_available_bytes": host.memory_available,
+        "memory_total_bytes": host.memory_total,
+        "swap_used_bytes": host.swap_used,
+        "disks": {
+            path: {"free_bytes": free, "total_bytes": total}
+            for path, (free, total) in host.disks.items()
+        },
+    }
+
+
+def _load(snapshot: Snapshot) -> dict[str, Any] | None:
+    load = snapshot.load
+    if load is None:
+        return None
+    return {"queued_tokens": load.queued_tokens, "p95_s": load.p95_s}
+
+
+def _delivery(snapshot: Snapshot) -> list[dict[str, Any]]:
+    if snapshot.delivery is None:
+        return []
+    return [
+        {
+            "receiver": one.name,
+            "type": one.type,
+            "pending": one.pending,
+            "failed": one.failed,
+            "sent": one.sent_total,
+            "last_error": one.last_error,
+        }
+        for one in snapshot.delivery.receivers
+    ]
+
+
+def _driver(snapshot: Snapshot) -> str | None:
+    if snapshot.gpus is None:
+        return None
+    driver = snapshot.gpus.driver
+    return driver.why.value if isinstance(driver, Unavailable) else driver

@@ -35,7 +35,7 @@ class Placement:
     refused: Reason | None = None
 
 
-CPU_ENGINES = frozenset({"embedded", "remote", "scripted"})
+CPU_ENGINES = frozenset({"embedded", "remote"})
 """Engines that need no card, and that no card's fault concerns."""
 
 _LEAST_FREE = 0.5  # an engine takes most of a card: on one that is half full it cannot start

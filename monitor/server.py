@@ -17,9 +17,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from monitor.html import PageRenderer
 from monitor.inbox import CommandAsked, CordonAsked
-from monitor.journal import JournalError, Transition, read_transitions
-from monitor.page import overall, page, status
+from monitor.journal import JournalError, read_recent
+from monitor.page import overall, status
 from monitor.replica import Command, CommandKind
 from monitor.snapshot import Snapshot
 
@@ -30,6 +31,7 @@ _SOCKET_TIMEOUT_S = 10.0
 _MAX_BODY = 4096
 _MAX_THREADS = 32
 _STALE_S = 30.0
+_SHOWN = 25  # incidents and transitions on the page
 
 log = logging.getLogger("rankguard.watchdog.http")
 
@@ -49,6 +51,7 @@ class Desk:
     registry: CollectorRegistry
     journal: Path
     now: Callable[[], float]
+    page: PageRenderer
 
 
 class StatusServer(ThreadingHTTPServer):
@@ -112,8 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/status":
             self._send_json(HTTPStatus.OK, status(snapshot))
         elif path == "/":
-            text = page(snapshot, self._transitions())
-            self._send(HTTPStatus.OK, text.encode(), "text/html; charset=utf-8")
+            self._send(HTTPStatus.OK, self._page(snapshot).encode(), "text/html; charset=utf-8")
         else:
             self._send_json(HTTPStatus.NOT_FOUND, {"error": "no such page"})
 
@@ -209,11 +211,13 @@ class _Handler(BaseHTTPRequestHandler):
             raise ValueError("the body must be a JSON object")  # noqa: TRY004 - one error for all
         return body
 
-    def _transitions(self) -> list[Transition]:
+    def _page(self, snapshot: Snapshot) -> str:
+        desk = self.server.desk
         try:
-            return read_transitions(self.server.desk.journal, 30)
+            incidents, transitions = read_recent(desk.journal, _SHOWN)
         except JournalError:
-            return []
+            incidents, transitions = list(snapshot.incidents), []
+        return desk.page.render(snapshot, incidents, transitions, socket.gethostname())
 
     def _send_json(self, code: HTTPStatus, body: Any) -> None:
         self._send(code, json.dumps(body).encode(), "application/json")

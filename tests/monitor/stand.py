@@ -18,7 +18,7 @@ from tests.waiting import free_port, until
 
 
 class Stand:
-    def __init__(self, folder: Path, *, worker=(), **settings) -> None:
+    def __init__(self, folder: Path, *, worker=(), environment=None, **settings) -> None:
         self.state_dir = folder / "state"
         self.port = free_port()
         self.settings = {
@@ -29,6 +29,7 @@ class Stand:
             **settings,
         }
         self.worker = list(worker)
+        self.environment = environment
         self.board = FileBoard(self.state_dir)
         self.log = folder / "watchdog.log"
         self.process: subprocess.Popen | None = None
@@ -47,7 +48,10 @@ class Stand:
     def start(self, *, stop_replicas=True) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(stop_replicas=stop_replicas), stdout=log, stderr=log
+                self.command(stop_replicas=stop_replicas),
+                stdout=log,
+                stderr=log,
+                env=self.environment,
             )
 
     def status(self) -> dict:
