@@ -116,7 +116,7 @@ async def alternate(
             sides = [("ours", ours), ("theirs", theirs)]
             for name, side in sides if turn % 2 else reversed(sides):
                 number += 1
-                run = await _run(client, side, library, shape, number=number, seconds=seconds)
+                run = await run_once(client, side, library, shape, number=number, seconds=seconds)
                 if turn:  # round 0 warms both up
                     runs[name].append(run)
                 tick()
@@ -126,7 +126,7 @@ async def alternate(
     return found
 
 
-async def _run(
+async def run_once(
     client: Client,
     side: Side,
     library: Library,
@@ -135,6 +135,7 @@ async def _run(
     number: int,
     seconds: float,
 ) -> Run:
+    """One short run; runs of different numbers share no text unless the shape is repeated."""
     maker = Maker(
         library,
         documents=shape.documents,

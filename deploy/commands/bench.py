@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +28,10 @@ EXAMPLES = examples(
 app = typer.Typer(help="Measure how much an endpoint carries, and how fast.")
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="write JSON, Markdown and plot here")]
-Seed = Annotated[int, typer.Option(help="of texts and arrival times")]
+Seed = Annotated[
+    int | None,
+    typer.Option(help="of texts and arrival times; default: a new one, so no cache helps"),
+]
 Pids = Annotated[
     list[int] | None,
     typer.Option("--pid", help="a process to count memory of; default: the local replicas"),
@@ -49,7 +53,7 @@ def run(
     slo_ms: Annotated[float, typer.Option(min=1, help="p95 that the best value keeps")] = 380.0,
     pid: Pids = None,
     key_file: Keys = None,
-    seed: Seed = 1,
+    seed: Seed = None,
     repeated: Repeated = False,
     out: Out = None,
     yes_this_host: Elsewhere = False,
@@ -73,7 +77,9 @@ def run(
         )
         cells = len(grid.batches) * len(grid.lengths)
         rows, body = _progress(
-            "measuring", cells, lambda tick: session.batch_table(target, grid, seed=seed, done=tick)
+            "measuring",
+            cells,
+            lambda tick: session.batch_table(target, grid, seed=_seed(seed), done=tick),
         )
         best = batches.best_value(rows, limit_ms=slo_ms)
         body["best_value"] = None if best is None else report.batch_json([best])[0]
@@ -118,7 +124,7 @@ def load(
     wanted: Annotated[float | None, typer.Option(min=0.01, help="rate to size for")] = None,
     replicas: Annotated[int, typer.Option(min=1, help="that serve now")] = 1,
     key_file: Keys = None,
-    seed: Seed = 1,
+    seed: Seed = None,
     repeated: Repeated = False,
     out: Out = None,
     yes_this_host: Elsewhere = False,
@@ -141,7 +147,7 @@ def load(
         trials, body = _progress(
             "runs",
             None if objective else 1,
-            lambda tick: session.offered_load(target, offered, seed=seed, done=tick),
+            lambda tick: session.offered_load(target, offered, seed=_seed(seed), done=tick),
         )
         advice = sizing.advise(trials, wanted=wanted, replicas=replicas)
         body["advice"] = None if advice is None else advice.to_json()
@@ -170,7 +176,7 @@ def compare(
     pid: Pids = None,
     other_pid: Annotated[list[int] | None, typer.Option(help="its processes, for CPU")] = None,
     key_file: Keys = None,
-    seed: Seed = 1,
+    seed: Seed = None,
     repeated: Repeated = False,
     out: Out = None,
     yes_this_host: Elsewhere = False,
@@ -197,7 +203,7 @@ def compare(
                 shapes,
                 rounds=rounds,
                 seconds=seconds,
-                seed=seed,
+                seed=_seed(seed),
                 done=lambda _: None,
                 tick=lambda: tick(None),
             ),
@@ -211,6 +217,11 @@ def compare(
         ]
         kept = Kept("compare", "Side by side", report.versus_cells(found), words, body)
         _finish(kept, out, None, as_json=as_json)
+
+
+def _seed(given: int | None) -> int:
+    """A seed that was not used before, where none is given: an endpoint may keep old scores."""
+    return secrets.randbits(32) if given is None else given
 
 
 def _endpoint(
@@ -260,7 +271,7 @@ def _finish(
     if as_json:
         print(json.dumps(kept.body, ensure_ascii=False, indent=1))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     console.print(report.table(kept.cells))
     for each in kept.words:
         console.print(each)

@@ -98,7 +98,7 @@ def show(
     if as_json:
         print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # names may hold brackets
     report.print_tables(console, outcome, view)
     console.print(str(outcome.run["licence"]), style="dim")
     for file in files:

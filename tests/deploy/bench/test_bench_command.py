@@ -51,6 +51,18 @@ def test_no_query_and_no_document_is_sent_twice(endpoint):
     assert len(set(documents)) == len(documents)
 
 
+def test_two_runs_send_nothing_twice_unless_the_seed_is_given(endpoint):
+    cell = ("--url", endpoint.url, "--batch", "3", "--tokens", "16", "--seconds", "0.1")
+
+    def sent(*more):
+        endpoint.bodies.clear()
+        run(*cell, *more)
+        return {text for _, body in endpoint.bodies for text in body["documents"]}
+
+    assert not sent() & sent()
+    assert sent("--seed", "5") & sent("--seed", "5")
+
+
 def test_repeated_sends_the_same_request_again_and_again(endpoint):
     run("--url", endpoint.url, "--batch", "3", "--tokens", "16", "--seconds", "0.1", "--repeated")
     cell = [body["query"] for _, body in endpoint.bodies if len(body["documents"]) == 3]
@@ -73,14 +85,15 @@ def test_a_load_at_a_rate_reports_what_was_answered(endpoint):
 def test_a_search_finds_a_rate_and_says_how_many_replicas_a_wanted_one_needs(tmp_path):
     with serving(Endpoint(serial_s=0.02)) as slow:  # 50 a second and no more
         result = run(
-            "load", "--url", slow.url, "--rate", "200", "--seconds", "0.6", "--documents", "1",
+            "load", "--url", slow.url, "--rate", "100", "--seconds", "0.4", "--documents", "1",
             "--tokens", "16", "--slo-ms", "100", "--wanted", "200", "--json", "-o", str(tmp_path),
         )  # fmt: skip
     assert result.exit_code == 0, result.output
     body = json.loads(result.stdout)
     assert 5 < body["best"]["rate"] < 80
     assert body["advice"]["replicas"] >= 4
-    assert "replicas" in body["advice"]["configuration"]
+    assert body["advice"]["configuration"].startswith("[monitor]")
+    assert "[monitor]" in (tmp_path / "load.md").read_text()
     assert (tmp_path / "load.png").exists()
 
 
@@ -122,3 +135,15 @@ def test_a_log_is_replayed_at_its_own_times(endpoint, tmp_path):
     row = json.loads(result.stdout)["rows"][0]
     assert row["requests"] == 20
     assert row["rate"] == pytest.approx(50, rel=0.01)
+
+
+def test_what_is_printed_keeps_its_brackets(endpoint):
+    result = run(
+        "load", "--url", endpoint.url, "--rate", "50", "--seconds", "0.1", "--slo-ms", "1",
+    )  # fmt: skip
+    assert result.exit_code == 1
+    result = run(
+        "load", "--url", endpoint.url, "--rate", "20", "--seconds", "0.1", "--slo-ms", "60000",
+        "--documents", "1", "--tokens", "16", "--wanted", "5",
+    )  # fmt: skip
+    assert "[monitor]" in result.output
