@@ -1,7 +1,11 @@
-"""A tiny random Qwen3 with the real vocabulary: the real code path, scores that mean nothing."""
+"""A tiny random Qwen3 with the real vocabulary: the real code path, scores that mean nothing.
+
+    python -m tests.real.tiny_qwen3 FOLDER --layers 4 --width 128
+"""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from pathlib import Path
 
@@ -13,7 +17,7 @@ LAYERS, WIDTH = 2, 64
 SPREAD = 0.2
 
 
-def write(folder: Path) -> Path:
+def write(folder: Path, *, layers: int = LAYERS, width: int = WIDTH) -> Path:
     """Write the folder; needs torch and Transformers."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -21,9 +25,9 @@ def write(folder: Path) -> Path:
     torch.manual_seed(20)
     config = Qwen3Config(
         vocab_size=151_936,
-        hidden_size=WIDTH,
-        intermediate_size=2 * WIDTH,
-        num_hidden_layers=LAYERS,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         head_dim=32,
@@ -39,3 +43,17 @@ def write(folder: Path) -> Path:
         encoding="utf-8",
     )
     return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--width", type=int, default=WIDTH)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    print(write(given.folder, layers=given.layers, width=given.width))
+
+
+if __name__ == "__main__":
+    main()

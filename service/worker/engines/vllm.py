@@ -32,6 +32,7 @@ log = logging.getLogger("rankguard.worker")
 
 _CHECK_S = 60.0  # two short inputs; the first ones may compile kernels
 _TOKENIZING_THREADS = 2
+_REPORT_S = 0.5
 
 # A question, its answer, and no answer: any model of these families tells them apart.
 _KNOWN = (
@@ -80,7 +81,7 @@ class VllmEngine:
             in_thread(lambda: self._read_vocabulary(folder, profile, max_tokens))
         )
         try:
-            arithmetic = await in_thread(lambda: self._launch(folder, profile, max_tokens))
+            arithmetic = await self._launched(folder, profile, max_tokens, report)
         finally:
             await asyncio.wait({reading})
         self._builder = reading.result()
@@ -93,6 +94,26 @@ class VllmEngine:
             fingerprint=fingerprint(settings, folder, profile, max_tokens, arithmetic),
             notice=notice,
         )
+
+    async def _launched(
+        self,
+        folder: ModelFolder,
+        profile: Profile,
+        max_tokens: int,
+        report: Callable[[LoadStep], None],
+    ) -> str:
+        """Launch, and tell how far it is; returns what `VllmCore.launch` returns."""
+        launching = asyncio.ensure_future(
+            in_thread(lambda: self._launch(folder, profile, max_tokens))
+        )
+        told: LoadStep | None = None
+        while not launching.done():
+            await asyncio.wait({launching}, timeout=_REPORT_S)
+            step = self._core.load_step()
+            if step is not None and step != told:
+                told = step
+                report(step)
+        return launching.result()
 
     def _launch(self, folder: ModelFolder, profile: Profile, max_tokens: int) -> str:
         settings = self._settings

@@ -21,12 +21,13 @@ from typing import Any
 import psutil
 
 from service.errors import EngineFailed
-from service.worker.engine import EngineDeadError, EngineStartError
+from service.worker.engine import EngineDeadError, EngineStartError, LoadStep
 from service.worker.engines.card import card_memory
 from service.worker.engines.daemon_thread import in_thread
 from service.worker.engines.stderr_tap import StderrTap
 from service.worker.engines.vllm_arguments import Machine
 from service.worker.engines.vllm_failure import Cause, find_cause
+from service.worker.engines.vllm_loading import load_step
 from service.worker.prompts.prompt import Prompt
 
 _POLL_S = 0.25
@@ -140,6 +141,10 @@ class VllmCore:
                 self._kill_children()
         config = self._engine.model_config
         return f"{__version__}:{config.dtype}:{config.quantization}"
+
+    def load_step(self) -> LoadStep | None:
+        """How far `launch` is, as far as vLLM's log tells."""
+        return None if self._tap is None else load_step(self._tap.lines())
 
     async def run(self, inputs: Sequence[Prompt], task: str) -> list[Any]:
         """The model's output tensors, in order; gives the inputs up when it is cancelled.
