@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -80,12 +81,14 @@ class EmailSender:
         """Send; the recipients that were refused while others were not."""
         target = self._target
         context = ssl.create_default_context(cafile=str(target.ca_file) if target.ca_file else None)
+        # its default asks the resolver for our full name, which has no time limit
+        name = socket.gethostname()
         if target.tls == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(
-                target.server, target.port, timeout=target.timeout_s, context=context
+                target.server, target.port, name, timeout=target.timeout_s, context=context
             )
         else:
-            server = smtplib.SMTP(target.server, target.port, timeout=target.timeout_s)
+            server = smtplib.SMTP(target.server, target.port, name, timeout=target.timeout_s)
         with server:
             if target.tls == "starttls":
                 server.starttls(context=context)

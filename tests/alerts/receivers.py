@@ -87,7 +87,7 @@ def settings_of(kind: str, vendor: Vendor, folder: Path, **more: Any) -> AlertSe
         "name": kind,
         "type": kind,
         "allow_insecure": True,
-        "timeout_s": 2,
+        "timeout_s": 10,
         **KINDS[kind].settings(vendor, folder),
     }
     common = {

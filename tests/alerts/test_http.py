@@ -13,7 +13,7 @@ from tests.alerts.vendor import Reply, certificate, playing
 
 
 def client(**policy) -> HttpClient:
-    return HttpClient(HttpPolicy(**{"allow_insecure": True, "timeout_s": 0.4, **policy}))
+    return HttpClient(HttpPolicy(**{"allow_insecure": True, "timeout_s": 10, **policy}))
 
 
 def failure(http: HttpClient, url: str) -> HttpFailure:
@@ -41,9 +41,9 @@ def test_an_answer_comes_back_whole():
 def test_the_deadline_is_over_the_whole_exchange(reply):
     with playing(reply) as vendor:
         began = time.monotonic()
-        found = failure(client(), vendor.url("/token-123"))
+        found = failure(client(timeout_s=0.4), vendor.url("/token-123"))
 
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 4.0
         assert not found.permanent
         assert "token-123" not in str(found)
 
@@ -67,8 +67,8 @@ def test_headers_that_drip_do_not_outlast_the_deadline():
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
         began = time.monotonic()
-        failure(client(), url)
-        assert time.monotonic() - began < 2.0
+        failure(client(timeout_s=0.4), url)
+        assert time.monotonic() - began < 4.0
         thread.join(6)
 
 
@@ -84,7 +84,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed():
 
 def test_an_answer_of_any_size_is_read_only_so_far():
     with playing(Reply(200, b"x" * 3_000_000)) as vendor:
-        answer = client(timeout_s=5).request("POST", vendor.url(), b"{}", {})
+        answer = client(timeout_s=10).request("POST", vendor.url(), b"{}", {})
 
         assert len(answer.body) == 64 * 1024
 
@@ -113,8 +113,8 @@ def test_a_certificate_is_checked_and_a_custom_authority_is_trusted(tmp_path):
     with playing(Reply(200, b"ok"), tls=context) as vendor:
         url = f"https://127.0.0.1:{vendor.port}/token-123"
 
-        refused = failure(client(timeout_s=5), url)
-        answer = client(timeout_s=5, ca_file=cert).request("POST", url, b"{}", {})
+        refused = failure(client(timeout_s=10), url)
+        answer = client(timeout_s=10, ca_file=cert).request("POST", url, b"{}", {})
 
     assert "TLS" in str(refused)
     assert "token-123" not in str(refused)
@@ -127,9 +127,9 @@ def test_the_deadline_holds_over_tls_as_well(tmp_path):
     context.load_cert_chain(cert, key)
     with playing(Reply(200, b"x" * 100, drip_s=0.05), tls=context) as vendor:
         began = time.monotonic()
-        failure(client(ca_file=cert), f"https://127.0.0.1:{vendor.port}/")
+        failure(client(ca_file=cert, timeout_s=0.4), f"https://127.0.0.1:{vendor.port}/")
 
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 4.0
 
 
 @pytest.mark.parametrize(

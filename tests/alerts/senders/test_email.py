@@ -76,7 +76,7 @@ def sender(port: int, language: str = "en", **more):
         "allow_insecure": True,
         "sender": "rankguard@example.com",
         "to": ["oncall@example.com", "boss@example.com"],
-        "timeout_s": 1,
+        "timeout_s": 10,
         **more,
     }
     settings = AlertSettings.model_validate(
