@@ -14,7 +14,8 @@ from service.errors import BodyTimeout, Malformed, OverLimit, TooLarge
 from service.gateway.timelimit import TimeLimit
 
 DISCARD_S = 1.0
-"""How long a body that is too large is still read and thrown away.
+DISCARD_BODIES = 4
+"""How long a body that is too large is still read and thrown away, and how much of it.
 
 A client that is cut off while it sends never reads why. One that sends for longer is cut off.
 """
@@ -59,7 +60,7 @@ class Intake:
         try:
             if declared is not None and declared > self._max_body_bytes:
                 if headers.get("expect", "").lower() != "100-continue":
-                    await _discard(receive, self._max_body_bytes)
+                    await _discard(receive, DISCARD_BODIES * self._max_body_bytes)
                 raise too_large
             async with TimeLimit(self._timeout_s):
                 parts = await self._parts(receive, held, too_large)
@@ -67,7 +68,7 @@ class Intake:
             raise BodyTimeout(f"the body did not come within {self._timeout_s:g} s") from None
         except TooLarge:
             if declared is None or declared <= self._max_body_bytes:
-                await _discard(receive, self._max_body_bytes)
+                await _discard(receive, DISCARD_BODIES * self._max_body_bytes)
             raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -19,6 +19,11 @@ from service.request import RerankRequest, Score, ScoreJob
 MAX_MIXED = 3
 """Times that documents are scored anew because replicas of another model came in between."""
 
+CHUNKS_PER_REPLICA = 3
+"""Chunks of one request under way at once: enough to keep a replica busy, few enough that a small
+request does not wait behind all chunks of a large one.
+"""
+
 _T = TypeVar("_T")
 
 
@@ -81,9 +86,13 @@ class Spread:
     async def _all(self, request: RerankRequest, chunks: Sequence[Chunk]) -> list[Done]:
         if len(chunks) == 1:
             return [await self._one(request, chunks[0], 0)]
-        return await together(
-            [self._one(request, chunk, number) for number, chunk in enumerate(chunks)]
-        )
+        gate = asyncio.Semaphore(CHUNKS_PER_REPLICA * max(1, len(self._replicas.all())))
+
+        async def in_turn(number: int, chunk: Chunk) -> Done:
+            async with gate:
+                return await self._one(request, chunk, number)
+
+        return await together([in_turn(number, chunk) for number, chunk in enumerate(chunks)])
 
     async def _one(self, request: RerankRequest, chunk: Chunk, number: int) -> Done:
         job = ScoreJob(

@@ -423,3 +423,19 @@ async def test_what_waits_beyond_the_limit_is_told_when_to_come_back(start, work
     assert int(reply.headers["retry-after"]) >= 1
     assert reply.headers["x-ratelimit-remaining"] == "32"
     first.cancel()
+
+
+async def test_a_small_request_does_not_wait_for_all_of_a_large_one(start, worker):
+    async def slowly(one, job):
+        await asyncio.sleep(0.01)
+        return await fake_worker.scores(one, job)
+
+    worker.answer = slowly
+    gateway = await start(chunk_tokens=80, replica_tokens=160)
+    await gateway.until_ready()
+    documents = [f"{number}".ljust(200, "x") for number in range(100)]
+    large = asyncio.create_task(gateway.post({"query": "q", "documents": documents}))
+    await until(lambda: len(worker.jobs) > 5)
+    assert (await gateway.post(ASK)).status == 200
+    assert len(worker.jobs) < 50
+    assert (await large).status == 200
