@@ -97,7 +97,7 @@ def _from_hub(model: str, revision: str | None, report: Callable[[LoadStep], Non
 
     try:
         cached = snapshot(local_only=True)
-        if any(cached.glob("*.safetensors")):
+        if _has_all_weights(cached):
             return cached
     except LocalEntryNotFoundError:
         pass
@@ -118,6 +118,15 @@ def _from_hub(model: str, revision: str | None, report: Callable[[LoadStep], Non
         raise EngineStartError(
             f"{model} could not be downloaded ({type(error).__name__}); {place}", permanent=False
         ) from error
+
+
+def _has_all_weights(folder: Path) -> bool:
+    """Whether an earlier download ended: with several weights files, an index lists them."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return any(folder.glob("*.safetensors"))
+    names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / name).is_file() for name in names)
 
 
 def _read(path: Path, name: str) -> ModelFolder:

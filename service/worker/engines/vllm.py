@@ -154,12 +154,16 @@ class VllmEngine:
         )
         if prompts.query is None:
             outputs = await self._core.run(prompts.documents, self._task)
-            logits = [float(output.reshape(-1)[0]) for output in outputs]
+            logits = [
+                None if output is None else float(output.reshape(-1)[0]) for output in outputs
+            ]
             return best_scores(prompts.documents, logits, count=len(job.documents))
         asked, *outputs = await self._core.run([prompts.query, *prompts.documents], self._task)
+        if asked is None:
+            raise EngineFailed("vLLM failed on the query")
         return best_scores(
             prompts.documents,
-            [self._similarity(asked, output) for output in outputs],
+            [None if output is None else self._similarity(asked, output) for output in outputs],
             count=len(job.documents),
             query_tokens=len(prompts.query.token_ids),
         )

@@ -149,13 +149,15 @@ class VllmCore:
     async def run(self, inputs: Sequence[Prompt], task: str) -> list[Any]:
         """The model's output tensors, in order; gives the inputs up when it is cancelled.
 
+        None stands for an input on which vLLM failed; the others are not its fault.
+
         Args:
             inputs: token ids.
             task: `classify` (logits, without activation) or `embed`.
 
         Raises:
             EngineDeadError: the engine is gone.
-            EngineFailed: it failed on an input.
+            EngineFailed: it failed as a whole.
         """
         from vllm.v1.engine.exceptions import EngineDeadError as VllmDead  # noqa: PLC0415
 
@@ -253,15 +255,10 @@ def _token_types(second_from: int, length: int) -> Any:
 
 
 async def _output(collector: Any) -> Any:
-    """One input's output tensor.
-
-    Raises:
-        EngineFailed: vLLM answered with an error for this input.
-    """
+    """One input's output tensor, or None when vLLM answered with an error for this input."""
     output = await collector.get()
-    if getattr(output, "error", None) is not None:  # newer versions only
-        raise EngineFailed("vLLM failed on an input")
-    return output.outputs.data
+    has_failed = getattr(output, "error", None) is not None  # newer versions only
+    return None if has_failed else output.outputs.data
 
 
 def _start_cause(tap: StderrTap, error: BaseException) -> Cause:

@@ -9,8 +9,10 @@ from service.request import Score
 from service.worker.prompts.prompt import Prompt
 
 
-def finite_error(logit: float) -> str | None:
+def finite_error(logit: float | None) -> str | None:
     """Why a logit is none, in words for the caller; None when it is one."""
+    if logit is None:
+        return "the engine failed on this document"
     if math.isnan(logit):
         return "the model returned NaN"
     if math.isinf(logit):
@@ -19,13 +21,13 @@ def finite_error(logit: float) -> str | None:
 
 
 def best_scores(
-    prompts: Sequence[Prompt], logits: Sequence[float], *, count: int, query_tokens: int = 0
+    prompts: Sequence[Prompt], logits: Sequence[float | None], *, count: int, query_tokens: int = 0
 ) -> list[Score]:
     """One score per document: of several windows the best counts.
 
     Args:
         prompts: at least one for each document.
-        logits: one per prompt.
+        logits: one per prompt; None where the engine failed.
         count: documents in the request.
         query_tokens: tokens of a query that was an input of its own; counted for the first one.
     """
@@ -36,7 +38,7 @@ def best_scores(
         index = prompt.document
         tokens[index] += len(prompt.token_ids)
         error = finite_error(logit)
-        if error is not None:
+        if logit is None or error is not None:
             errors[index] = error
             continue
         current = best[index]

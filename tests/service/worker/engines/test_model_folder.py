@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -74,3 +77,79 @@ def test_a_missing_folder_says_what_belongs_there(tmp_path):
         opened(tmp_path / "nothing")
 
     assert refused.value.permanent
+
+
+# where the hub's cache is, and whether it may be asked, is decided when the library is imported
+PROGRAM = """
+import sys
+from service.worker.engine import EngineStartError
+from service.worker.engines.model_folder import open_folder
+try:
+    found = open_folder(sys.argv[1], revision=None, report=lambda step: None)
+    print("found", found.name, found.path.name)
+except EngineStartError as error:
+    print("permanent" if error.permanent else "try again", error)
+"""
+
+
+def hub(tmp_path, model, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, model],
+        env={**os.environ, "HF_HOME": str(tmp_path / "hf"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+
+def in_cache(tmp_path, *, files=("model.safetensors",), index=()):
+    place = tmp_path / "hf" / "hub" / "models--org--reranker"
+    revision = "a" * 40
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text(revision)
+    folder = place / "snapshots" / revision
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"architectures": ["X"]}')
+    for name in files:
+        (folder / name).write_bytes(b"w")
+    if index:
+        weights = {f"layer{n}": name for n, name in enumerate(index)}
+        path = folder / "model.safetensors.index.json"
+        path.write_text(json.dumps({"weight_map": weights}))
+    return revision
+
+
+def test_a_hub_id_is_found_in_the_cache_and_keeps_its_name(tmp_path):
+    revision = in_cache(tmp_path)
+
+    assert hub(tmp_path, "org/reranker", HF_HUB_OFFLINE="1") == f"found org/reranker {revision}\n"
+
+
+@pytest.mark.parametrize(
+    ("cached", "environment", "words"),
+    [
+        pytest.param(None, {"HF_HUB_OFFLINE": "1"}, "permanent", id="offline, not in the cache"),
+        pytest.param(
+            {"files": ("a.safetensors",), "index": ("a.safetensors", "b.safetensors")},
+            {"HF_HUB_OFFLINE": "1"},
+            "permanent",
+            id="offline, half downloaded",
+        ),
+        pytest.param(
+            None,
+            {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:1"},
+            "try again",
+            id="no network",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_had_says_where_to_put_it(tmp_path, cached, environment, words):
+    if cached is not None:
+        in_cache(tmp_path, **cached)
+
+    said = hub(tmp_path, "org/reranker", **environment)
+
+    assert said.startswith(words)
+    assert "put its files in a folder" in said
+    assert str(tmp_path / "hf" / "hub") in said

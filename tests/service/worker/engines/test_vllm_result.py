@@ -29,7 +29,8 @@ def test_the_best_window_counts_and_all_of_them_cost():
 
 
 @pytest.mark.parametrize(
-    ("logit", "word"), [(math.nan, "NaN"), (math.inf, "infinite"), (-math.inf, "infinite")]
+    ("logit", "word"),
+    [(math.nan, "NaN"), (math.inf, "infinite"), (-math.inf, "infinite"), (None, "failed")],
 )
 def test_what_is_no_number_spoils_its_document_only(logit, word):
     bad, good = best_scores([prompt(0), prompt(0), prompt(1)], [logit, 1.0, 2.0], count=2)
