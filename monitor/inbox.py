@@ -103,11 +103,13 @@ class Inbox:
         self._event.set()
 
     def post(self, message: Message) -> None:
+        """Leave a message; one that may change a decision wakes the loop, others can wait."""
         try:
             self._queue.put_nowait(message)
         except queue.Full:
             self.dropped += 1
-        self._event.set()
+        if _is_urgent(message):
+            self._event.set()
 
     def wait(self, timeout_s: float) -> None:
         self._event.wait(timeout_s)
@@ -121,3 +123,14 @@ class Inbox:
             except queue.Empty:
                 break
         return found
+
+
+def _is_urgent(message: Message) -> bool:
+    """A replica that is idle, cards and a host that are well: the next round is soon enough."""
+    if isinstance(message, ProgressSeen):
+        sample = message.sample
+        return isinstance(sample, Unavailable) or sample.in_flight > 0
+    if isinstance(message, CardsSeen):
+        found = message.found
+        return bool(found.xids) or any(card.fault is not None for card in found.cards)
+    return not isinstance(message, HostSeen | LoadSeen)
