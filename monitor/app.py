@@ -433,6 +433,7 @@ class _Watchdog:
             self._journal,
             self._casebook,
             save_evidence=bundles.save,
+            read_log=bundles.read_log,
         )
         return Loop(
             clock=self._clock,

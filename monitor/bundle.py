@@ -73,8 +73,8 @@ class Bundles:
             facts["cards"] = [card.sample for card in snapshot.cards]
             facts["host_sample"] = snapshot.host
         _write_json(folder / "facts.json", facts)
-        log_path = self._log_of(watch)
-        _write_text(folder / "log.txt", _tail(log_path))
+        replica = watch.replica
+        _write_text(folder / "log.txt", self.read_log(replica.id, replica.generation))
         _write_text(folder / "kernel.txt", "\n".join(self._kernel_lines()))
         identity = watch.replica.identity
         if identity is not None:
@@ -82,9 +82,9 @@ class Bundles:
             if verdict.health is Health.HUNG:
                 _write_text(folder / "stacks.txt", _stacks(identity.pid))
 
-    def _log_of(self, watch: Watch) -> Path:
-        replica = watch.replica
-        return self._state_dir / "logs" / replica.id / f"{replica.generation}.log"
+    def read_log(self, replica_id: str, generation: int) -> str:
+        """The end of the log of one generation, or why there is none."""
+        return _tail(self._state_dir / "logs" / replica_id / f"{generation}.log")
 
     def _prune(self) -> None:
         kept = sorted(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from alerts.model import Severity
 from monitor.casebook import Casebook
+from monitor.cause import find_cause
 from monitor.health import assess, canary_due
 from monitor.journal import Journal, JournalError, Transition
 from monitor.limits import LoopLimits
@@ -58,6 +59,7 @@ class Tools:
     Attributes:
         save_evidence: keeps a bundle under an incident's number, before a kill; returns within
             a second.
+        read_log: the end of the log of one replica's generation.
     """
 
     actuator: Actuator
@@ -66,6 +68,7 @@ class Tools:
     journal: Journal
     casebook: Casebook
     save_evidence: Callable[[int, Watch, Verdict, Moment], None] | None = None
+    read_log: Callable[[str, int], str] = lambda _id, _generation: ""
     chance: Callable[[], float] = random.random
 
 
@@ -220,6 +223,10 @@ class Keeper:
         replica = watch.replica
         severe = action.page or watch.alone
         what = action.reason.value.replace("_", " ")
+        figures = watch.figures()
+        cause = find_cause(self._tools.read_log(replica.id, replica.generation))
+        if cause is not None:
+            figures["cause"] = f"{cause.word}: {cause.means}"
         self._tools.casebook.open(
             action.name,
             now,
@@ -229,7 +236,7 @@ class Keeper:
             detected_s=action.detected_s,
             replica=replica.id,
             gpu_uuid=replica.gpu_uuid,
-            evidence=watch.figures(),
+            evidence=figures,
         )
 
     # publish
