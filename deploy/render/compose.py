@@ -33,6 +33,7 @@ def compose(config: Config, site: Site) -> list[Artefact]:
         gpus=vllm and config.monitor.gpus == "nvml",
         publish_gateway=f"{bind}:{service.port}:{_CONTAINER_PORTS['gateway']}",
         mounts=_mounts(config),
+        receiver_secrets=_receiver_secrets(config),
         stop_s=round(service.drain_timeout_s + config.monitor.drain_timeout_s) + _STOP_MARGIN_S,
     )
     return [
@@ -59,13 +60,17 @@ def _inside(config: Config) -> Config:
 
 def _mounts(config: Config) -> list[str]:
     """Secrets and a local model, at the same paths inside."""
-    paths = [path for _, path in secret_files(config.alerts)]
+    paths = [Path(path) for path in _receiver_secrets(config)]
     if config.service.api_keys_file is not None:
         paths.append(config.service.api_keys_file)
     model = Path(config.engine.model).expanduser()
     if model.is_absolute():
         paths.append(model)
     return sorted({str(path) for path in paths})
+
+
+def _receiver_secrets(config: Config) -> list[str]:
+    return sorted({str(path) for _, path in secret_files(config.alerts)})
 
 
 def _below(folder: str, item: Artefact) -> Artefact:

@@ -60,7 +60,7 @@ def rules_text(config: Config, groups: Iterable[Group]) -> str:
 
 def runbook_url(config: Config, rule: AlertRule) -> str:
     """Where the runbook is served, or nothing when no base is configured."""
-    base = config.alerts.runbook_url or config.alerts.external_url
+    base = config.alerts.runbook_url
     if not rule.same_as or not base:
         return ""
     return f"{base.rstrip('/')}/{rule.same_as}.md"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 
 from deploy.config import load
+from deploy.render.artefact import write
 from deploy.render.host import Site
 from deploy.render.kind import Kind, render
 from tests.deploy.render.golden import config
@@ -94,3 +98,32 @@ def test_prometheus_scrapes_the_container_under_the_hosts_name():
         (target,) = job["static_configs"]
         assert target["labels"] == {"host": "gpu-1"}
         assert target["targets"][0].startswith("rankguard:")
+
+
+def test_alertmanager_gets_the_receivers_secrets_and_no_api_keys():
+    volumes = stack()["services"]["alertmanager"]["volumes"]
+
+    assert not [volume for volume in volumes if "api_keys" in volume]
+
+
+@pytest.mark.real
+def test_a_compose_tool_takes_the_file(tmp_path):
+    tool = shutil.which("podman-compose")
+    if tool is None or shutil.which("podman") is None:
+        pytest.skip("podman-compose and podman are not here (apt package podman-compose)")
+    write(files(engine={"kind": "vllm"}).values(), tmp_path)
+    (tmp_path / "grafana_admin_password").write_text("x")
+
+    done = subprocess.run(
+        [tool, "-f", "compose.yaml", "config"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    if "invalid choice: 'config'" in done.stderr:
+        pytest.skip("this podman-compose has no config command (1.0.6 has)")
+    assert done.returncode == 0, done.stderr
+    assert set(yaml.safe_load(done.stdout)["services"]) >= {"rankguard", "prometheus"}

@@ -105,9 +105,9 @@ def test_every_alert_says_what_to_do_in_words():
 
 
 def test_an_alert_with_a_runbook_links_it():
-    text = rules_file(config(alerts={"external_url": "https://gpu-1.example.com:9400"}))
+    text = rules_file(config(alerts={"runbook_url": "https://wiki.example.com/runbooks/"}))
 
-    assert 'runbook_url: "https://gpu-1.example.com:9400/ReplicaDead.md"' in text
+    assert 'runbook_url: "https://wiki.example.com/runbooks/ReplicaDead.md"' in text
 
 
 def test_every_recorded_series_that_is_used_is_recorded():
