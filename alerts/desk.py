@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from alerts.database import Database
+from alerts.grouping import cause_of
 from alerts.incidents import Track
 from alerts.labels import parse_matcher
-from alerts.ledger import Ledger
+from alerts.ledger import Decided, Ledger
 from alerts.model import Alert, Status
 from alerts.orders import Acknowledgement, Orders
 from alerts.outbox import Entry, Outbox, State
@@ -83,16 +84,19 @@ class Desk:
     def acknowledge(
         self, *, author: str, comment: str = "", incident: int | None = None, fingerprint: str = ""
     ) -> list[Alert]:
-        """Take the firing alerts of an incident, or with a fingerprint (its beginning will do).
+        """Take an incident by its number, or with a fingerprint (its beginning will do).
 
-        Returns those taken; none when nothing that fires fits.
+        All that fires on the same object is taken with it: it came in the same message.
+        Returns what was taken; nothing when nothing that fires fits.
         """
-        taken = [
-            alert
-            for alert in self.firing()
+        firing = self.firing()
+        named = {
+            cause_of(alert)
+            for alert in firing
             if (incident is not None and alert.incident == incident)
             or (fingerprint and alert.fingerprint.startswith(fingerprint))
-        ]
+        }
+        taken = [alert for alert in firing if cause_of(alert) in named]
         for alert in taken:
             self._orders.acknowledge(
                 Acknowledgement(alert.fingerprint, alert.incident, author, comment, self._clock())
@@ -101,6 +105,10 @@ class Desk:
 
     def acknowledgements(self) -> list[Acknowledgement]:
         return self._orders.acknowledgements()
+
+    def decisions(self, limit: int = 100) -> list[Decided]:
+        """Transitions and what was decided on them, the newest first."""
+        return self._ledger.decided(limit)
 
     def outbox(self, state: State | None = None, limit: int = 100) -> list[Entry]:
         """Messages, the newest first."""

@@ -6,6 +6,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from alerts.database import Database
 from alerts.message import Message
@@ -14,6 +15,14 @@ from alerts.outbox import dump, insert
 from alerts.plan import StateKey
 
 LOG = logging.getLogger("rankguard.alerts")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A transition and the word of the decision; empty while none was taken."""
+
+    alert: Alert
+    decision: str
 
 
 class Ledger:
@@ -54,6 +63,17 @@ class Ledger:
                 "UPDATE alert_event SET planned = 1, decision = 'unreadable' WHERE id = ?", (name,)
             )
         )
+
+    def decided(self, limit: int) -> list[Decided]:
+        """Transitions with their decisions, the newest first."""
+        rows = self._database.read(
+            lambda connection: connection.execute(
+                "SELECT body, decision FROM alert_event WHERE decision != 'unreadable'"
+                " ORDER BY seq DESC LIMIT ?",
+                (limit,),
+            ).fetchall()
+        )
+        return [Decided(Alert.from_json(json.loads(body)), decision) for body, decision in rows]
 
     def plan(
         self,

@@ -34,7 +34,8 @@ class Message:
         created_at: Unix seconds.
         group_labels: the labels that all alerts of the group share by construction.
         left_out: alerts that did not fit into the message.
-        note: about the message itself: `late`, `stands_in:<receiver>`, `test`, or a sentence.
+        note: about the message itself: `late`, `memory`, `stands_in:<receiver>`, `test`, or a
+            sentence.
     """
 
     key: str

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from alerts.courier import Courier
@@ -21,6 +22,7 @@ from alerts.delivery import delivery_alerts
 from alerts.desk import Desk
 from alerts.heartbeat import heartbeat_of
 from alerts.ledger import Ledger
+from alerts.message import Message
 from alerts.model import Alert
 from alerts.orders import Orders
 from alerts.outbox import Outbox
@@ -199,7 +201,7 @@ class Pipeline:
         pending = self._outbox.pending_conversations()
         plan = self._planner.round(Round(alerts, silences, acknowledged, pending, now))
         try:
-            self._ledger.plan(plan.decisions, plan.messages, plan.state, now)
+            self._ledger.plan(plan.decisions, self._honest(plan.messages), plan.state, now)
         except BaseException:
             # the planner must not know of messages that were not recorded
             self._planner = Planner(rules_of(self._settings), self._ledger.state())
@@ -248,6 +250,12 @@ class Pipeline:
                 self._blind = False
         else:
             self._database.heal(self._planner.dump())
+
+    def _honest(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Each says so while nothing of it is on disk."""
+        if self._database.durable:
+            return messages
+        return [replace(message, note=message.note or "memory") for message in messages]
 
     def _receiver_snapshot(self, courier: Courier, now: float) -> ReceiverSnapshot:
         backlog = self._outbox.backlog(courier.name)

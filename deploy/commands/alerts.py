@@ -18,6 +18,7 @@ from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
     from alerts.desk import Desk
+    from alerts.ledger import Decided
     from alerts.outbox import Entry
     from alerts.silence import Silence
 
@@ -110,6 +111,21 @@ def outbox(
     else:
         columns = ("created_at", "receiver", "state", "status", "alert", "attempts", "detail")
         _table(columns, entries, "the outbox is empty")
+
+
+@app.command(epilog=examples("rankguard alerts decisions", "rankguard alerts decisions --json"))
+def decisions(
+    last: Annotated[int, typer.Option(min=1, help="how many, newest first")] = 50,
+    config: ConfigFile = None,
+    as_json: Json = False,
+) -> None:
+    """List transitions and what was decided on each: why somebody was told, or was not."""
+    with _desk(config) as desk:
+        found = [_decided(each) for each in desk.decisions(last)]
+    if as_json:
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _table(("at", "alert", "status", "host", "object", "decision"), found, "none yet")
 
 
 @app.command(
@@ -305,6 +321,20 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "next_at": entry.next_at,
         "detail": entry.detail,
         "stands_in_for": entry.origin,
+    }
+
+
+def _decided(each: Decided) -> dict[str, Any]:
+    alert = each.alert
+    return {
+        "at": _time(alert.at),
+        "alert": alert.name,
+        "status": alert.status.value,
+        "severity": alert.severity.value,
+        "host": alert.host,
+        "object": alert.replica or alert.gpu_uuid or "",
+        "incident": alert.incident,
+        "decision": each.decision or "not decided yet",
     }
 
 

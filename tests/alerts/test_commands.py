@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
+from alerts.desk import SilenceRequest
 from deploy.cli import app
 from tests.alerts.make import Clock, alert
 from tests.alerts.stand import BAD, Stand
@@ -115,6 +116,19 @@ def test_the_outbox_shows_what_was_given_up_and_sends_it_again(stand, tmp_path):
     assert stand.delivered() == [("firing", "ReplicaHung")]
     assert run(tmp_path, "outbox", "--retry", "nonsense").code == 1
     assert run(tmp_path, "outbox", "--state", "nonsense").code == 2
+
+
+def test_each_transition_is_shown_with_what_was_decided(stand, tmp_path):
+    stand.pipeline.desk.silence(SilenceRequest(["host=gpu-1"], 60, "ann", "moving"))
+    stand.pipeline.accept([alert(incident=8, replica="replica-1")])
+    stand.run(5)
+    found = json.loads(run(tmp_path, "decisions", "--json").out)
+
+    assert [(each["object"], each["decision"]) for each in found] == [
+        ("replica-1", "opened: silenced"),
+        ("replica-0", "opened"),
+    ]
+    assert "silenced" in run(tmp_path, "decisions").out
 
 
 def test_an_incident_is_acknowledged_by_number(stand, tmp_path):

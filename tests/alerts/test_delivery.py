@@ -295,6 +295,24 @@ def test_an_acknowledgement_stops_escalation_and_repeats(tmp_path):
     assert stand.senders["boss"].delivered == type(stand.senders["boss"].delivered)()
 
 
+def test_taking_an_incident_takes_what_came_in_the_same_message(tmp_path):
+    stand = Stand(tmp_path)
+    stand.pipeline.accept(
+        [
+            alert("ReplicaHung", gpu_uuid=GPU, incident=1),
+            alert("GpuThermal", replica=None, gpu_uuid=GPU, incident=2),
+            alert("ReplicaHung", replica="replica-1", incident=3),
+        ]
+    )
+    stand.run(10)
+    taken = stand.pipeline.acknowledge(2, author="ann")
+    stand.run(10)
+
+    assert sorted(each.incident for each in taken) == [1, 2]
+    (told,) = [m for m in stand.senders["oncall"].delivered if m.kind is Kind.ACKNOWLEDGE]
+    assert {each.incident for each in told.alerts} == {1, 2}
+
+
 # the database
 
 
@@ -331,6 +349,7 @@ def test_alerts_go_out_from_memory_when_the_disk_is_full_and_come_back_to_it(tmp
     during = stand.pipeline.snapshot()
     stand.run(9)
 
+    assert {m.note for m in list(stand.senders["oncall"].delivered)[1:]} == {"memory"}
     assert not during.durable
     assert "full" in during.notice
     assert len(stand.senders["oncall"].delivered) == 31

@@ -134,6 +134,18 @@ def test_a_repeat_waits_while_an_earlier_message_is_not_delivered():
     assert [m.reason for m in d.wait(10)] == ["repeat_interval_elapsed"]
 
 
+def test_the_end_of_one_of_several_is_told_and_the_others_stay():
+    d = desk()
+    hung, hot = alert(gpu_uuid=GPU), alert("GpuThermal", replica=None, gpu_uuid=GPU)
+    d.tell(hung, hot)
+    d.wait(20)
+
+    told = d.tell(resolved(hung, d.clock.now)) + d.wait(20)
+
+    assert brief(told) == [("oncall", "firing", "some_resolved", ["GpuThermal", "ReplicaHung"])]
+    assert [each.status for each in told[0].alerts] == [Status.FIRING, Status.RESOLVED]
+
+
 def test_a_receiver_that_forgets_is_told_again_at_its_own_pace_even_when_acknowledged():
     d = desk(resend_s={"oncall": 60.0})
     firing = alert()
