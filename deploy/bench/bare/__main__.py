@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from deploy.bench import report, versus
-from deploy.bench.bare import contest, outcome, picture, server, sides
+from deploy.bench.bare import contest, outcome, picture, plan, server, sides
 from deploy.bench.report import Cells
 from deploy.bench.versus import ByLoad, Shape
 from deploy.evaluate import provenance
@@ -54,7 +54,11 @@ def main() -> int:
             folder=given.logs or Path(name),
             doc_tokens=given.tokens,
             seed=given.seed,
-            quick=given.quick,
+            plans=lambda chars: (
+                plan.unique(chars, quick=given.quick),
+                plan.repeated(chars, quick=given.quick),
+            ),
+            share=0.1 if given.quick else 1.0,
             limit_s=60 * given.minutes,
         )
         options.folder.mkdir(parents=True, exist_ok=True)

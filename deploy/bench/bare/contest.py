@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.bench import length, versus
-from deploy.bench.bare import outcome, overhead, plan, server, sides
+from deploy.bench.bare import outcome, overhead, server, sides
 from deploy.bench.bare.outcome import Outcome
 from deploy.bench.bare.overhead import Overhead
+from deploy.bench.bare.plan import Plan, expected_runs
 from deploy.bench.bare.rounds import Runs, play
 from deploy.bench.bare.server import Server
 from deploy.bench.text import Library
@@ -41,6 +42,8 @@ class Options:
         python: interpreter that has vLLM, for all sides.
         folder: for logs, configuration and state of the sides.
         doc_tokens: tokens in a document.
+        plans: of the unique and of the repeated documents, for this many characters in each.
+        share: of the overhead's requests to send: 1 is all.
         limit_s: the whole run ends within this, starting included.
     """
 
@@ -49,7 +52,8 @@ class Options:
     folder: Path
     doc_tokens: int
     seed: int
-    quick: bool
+    plans: Callable[[int], tuple[Plan, Plan]]
+    share: float
     limit_s: float
 
 
@@ -103,7 +107,7 @@ async def run(
     """
     library = Library(seed=options.seed)
     async with Client() as client:
-        course = _Course(client, library, servers, options, watch)
+        course = Course(client, library, servers, options, watch)
         agreements = await course.agree()
         found = await length.measure(client, course.target(sides.OURS), library)
         chars = found.chars(options.doc_tokens)
@@ -115,7 +119,7 @@ async def run(
 
 
 @dataclass(frozen=True, slots=True)
-class _Course:
+class Course:
     """The parts of one run, on sides that are ready."""
 
     client: Client
@@ -152,9 +156,8 @@ class _Course:
         """All three comparisons; our side's unique runs are the same in two of them."""
         known = {name: self.side(name) for name in (sides.OURS, sides.BARE, sides.BARE_SAME)}
         two = {name: known[name] for name in (sides.OURS, sides.BARE)}
-        unique = plan.unique(chars, quick=self.options.quick)
-        repeated = plan.repeated(chars, quick=self.options.quick)
-        self.watch.expect(plan.expected_runs(unique, known) + plan.expected_runs(repeated, two))
+        unique, repeated = self.options.plans(chars)
+        self.watch.expect(expected_runs(unique, known) + expected_runs(repeated, two))
         runs = await self._play(known, unique, ends - _OVERHEAD_S - _REPEATED_S)
         comparisons = {
             "unique_defaults": runs.compared(sides.OURS, sides.BARE, unique.shapes),
@@ -166,7 +169,7 @@ class _Course:
             self.watch.table(name, found)
         return comparisons
 
-    async def _play(self, known: Mapping[str, Side], chosen: plan.Plan, deadline: float) -> Runs:
+    async def _play(self, known: Mapping[str, Side], chosen: Plan, deadline: float) -> Runs:
         return await play(
             self.client, known, self.library, chosen, deadline=deadline, tick=self.watch.tick
         )
@@ -179,6 +182,6 @@ class _Course:
             self.library,
             documents=_OVERHEAD_DOCUMENTS,
             chars=chars,
-            requests=requests // 10 if self.options.quick else requests,
+            requests=round(requests * self.options.share),
             deadline=time.monotonic() + _OVERHEAD_S / 2,
         )
