@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from deploy.evaluate.dialect import DIALECTS, BadAnswer, Dialect, Ranked, read
 
 TRIES = 5
 """For answers that say "later" (429, 503) and for broken connections."""
-LONGEST_PAUSE_S = 10.0
+PATIENCE_S = 60.0
+"""After so long no further try is begun."""
 _RETRIABLE = frozenset({429, 502, 503, 504})
 
 
@@ -155,14 +157,15 @@ class Client:
         self, target: Target, query: str, documents: Sequence[str]
     ) -> Ranked:
         """Like `rerank`, but tried again where the endpoint is only busy or starting."""
+        end = time.monotonic() + PATIENCE_S
         for attempt in range(1, TRIES + 1):
             try:
                 return await self.rerank(target, query, documents)
             except EndpointError as error:
                 busy = error.status is None or error.status in _RETRIABLE
-                if attempt == TRIES or not busy:
+                if attempt == TRIES or not busy or time.monotonic() > end:
                     raise
-                await asyncio.sleep(min(2.0**attempt / 2, LONGEST_PAUSE_S))
+                await asyncio.sleep(2.0**attempt / 2)
         raise AssertionError("unreachable")
 
     async def _ask(self, method: str, target: Target, path: str, **options: Any) -> Any:
