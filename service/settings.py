@@ -62,6 +62,9 @@ class ServiceSettings(BaseModel):
     cache_bytes: int = Field(
         64 * 2**20, ge=0, description="bytes of the score cache; 0 turns it off"
     )
+    log_texts: bool = Field(
+        False, description="write the query and the documents' beginnings to the log"
+    )
     instructions: dict[str, str] = Field(
         default_factory=dict, description="named instructions: a request asks for one by `@name`"
     )

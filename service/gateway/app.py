@@ -146,6 +146,7 @@ def _parts(
         limits=Limits(max_documents=settings.max_documents),
         timeout_s=settings.request_timeout_s,
         instructions=settings.instructions,
+        log_texts=settings.log_texts,
     )
     metrics.watch_replicas(lambda: _samples(replicas))
     metrics.cache_bytes.set_function(lambda: cache.size_bytes)

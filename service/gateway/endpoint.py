@@ -27,6 +27,9 @@ from service.request import RerankRequest
 QUICK_S = 0.02
 """Before this nobody looks whether the client is still there: most answers are done by then."""
 
+LOGGED_CHARACTERS = 200
+"""Of each text, where texts are logged at all."""
+
 LATE_S = 1.0
 """A request that is this much past its deadline is ended from outside."""
 
@@ -49,6 +52,7 @@ class Endpoint:
         limits: Limits,
         timeout_s: float,
         instructions: Mapping[str, str],
+        log_texts: bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._scoring = scoring
@@ -59,6 +63,7 @@ class Endpoint:
         self._limits = limits
         self._timeout_s = timeout_s
         self._instructions = dict(instructions)
+        self._log_texts = log_texts
         self._clock = clock
         self.draining = False
 
@@ -119,6 +124,14 @@ class Endpoint:
             for question in call.questions
         ]
         note.fields["documents"] = sum(len(one.documents) for one in requests)
+        if self._log_texts:
+            note.fields["texts"] = [
+                [
+                    one.query[:LOGGED_CHARACTERS],
+                    *(text[:LOGGED_CHARACTERS] for text in one.documents),
+                ]
+                for one in requests
+            ]
         work = asyncio.ensure_future(self._scoring.score_all(requests, key=key))
         try:
             await self._wait(work, receive, deadline)

@@ -1,11 +1,14 @@
-"""HTTP as uvicorn speaks it, with a limit on how long a request's head may take."""
+"""HTTP as uvicorn speaks it, with a limit on how long a head may take, and our error shape."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.errors import Malformed, error_body
 
 
 class HeadTimeout(HttpToolsProtocol):
@@ -35,6 +38,16 @@ class HeadTimeout(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP request gets our error shape too."""
+        body = to_json(error_body(Malformed(msg)))
+        head = (
+            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()
 
     def _expect_head(self) -> None:
         self._stop_timer()

@@ -60,6 +60,15 @@ async def test_the_log_line_has_the_figures_and_not_the_texts(gateway, caplog):
     assert "secret" not in json.dumps(line)
 
 
+async def test_texts_are_logged_only_when_asked_for(start, worker, caplog):
+    gateway = await start(log_texts=True)
+    await gateway.until_ready()
+    with caplog.at_level(logging.INFO):
+        await gateway.post({"query": "why", "documents": ["x" * 500]})
+    (record,) = [one for one in caplog.records if one.name == "rankguard.access"]
+    assert record.texts == [["why", "x" * 200]]
+
+
 async def test_what_nobody_expected_is_a_plain_500_and_a_logged_trace(gateway, worker, caplog):
     def broken(*_):
         raise ZeroDivisionError("inside")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -138,3 +139,13 @@ async def test_requests_that_are_open_are_bounded(start, worker):
     reply = await gateway.post({"query": "q", "documents": ["a"]})
     assert (reply.status, reply.error["code"]) == (429, "over_limit")
     writer.transport.abort()
+
+
+@pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01"])
+async def test_what_is_no_http_gets_our_error_shape(gateway, sent):
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(sent)
+    head, body = (await asyncio.wait_for(reader.read(), 2.0)).split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert json.loads(body)["error"]["code"] == "malformed"
+    writer.close()
