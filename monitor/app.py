@@ -420,6 +420,9 @@ class _Watchdog:
 
     def _build_loop(self) -> Loop:
         settings = self._settings
+        watches = self._take_over(self._first_ids())
+        if isinstance(self._actuator, ProcessActuator):
+            self._actuator.end_strays()
         bundles = Bundles(
             self._state_dir,
             keep=settings.keep_incidents,
@@ -440,7 +443,7 @@ class _Watchdog:
             tools=tools,
             inbox=self._inbox,
             limits=settings.loop_limits(),
-            watches=self._take_over(self._first_ids()),
+            watches=watches,
             publish=self._latest.publish,
             await_cards=self._gpu_reader is not None,
             scaling=settings.scaling_limits(),

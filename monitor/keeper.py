@@ -173,7 +173,8 @@ class Keeper:
             log.error("%s: %d processes cannot be killed and are left behind", replica.id, left)
             self._tools.casebook.note(f"left {left} unkillable processes", replica=replica.id)
         self._tools.actuator.release(replica.identity)
-        self._tools.board.remove_manifest(replica.id, replica.identity)
+        if replica.phase is not Phase.FAILED:  # its last word is what people look for
+            self._tools.board.remove_manifest(replica.id, replica.identity)
         self._tools.probes.forget(replica.id)
         watch.followed = None
         watch.replica = replace(replica, identity=None)

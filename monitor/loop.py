@@ -34,7 +34,7 @@ from monitor.keeper import UP, Keeper, Tools
 from monitor.limits import LoopLimits
 from monitor.model import Health, Moment, Reason
 from monitor.ports import Clock
-from monitor.probes.process import read_stat
+from monitor.probes.process import exists, read_stat
 from monitor.replica import Command, CommandKind, Phase, Replica
 from monitor.scaling import CPU_ENGINES, Load, Placement, ScalingLimits, ScalingState, place, resize
 from monitor.snapshot import Counters, ReplicaView, Snapshot
@@ -435,8 +435,12 @@ class Loop:
                     if watch.replica.phase is Phase.STOPPING:
                         watch.replica = replace(watch.replica, kill_at=0.0)
             self._inbox.wait(_QUICK_S)
+        board = self._tools.board
         for replica_id in self._watches:
-            self._tools.board.remove_verdict(replica_id)
+            board.remove_verdict(replica_id)
+            manifest = board.manifest(replica_id)
+            if manifest is not None and manifest.watched and exists(manifest.identity) is None:
+                board.remove_manifest(replica_id, manifest.identity)
 
     def replicas(self) -> tuple[Replica, ...]:
         return tuple(watch.replica for watch in self._watches.values())

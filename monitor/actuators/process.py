@@ -18,7 +18,7 @@ from pathlib import Path
 from monitor.model import Identity, ProcessSample
 from monitor.ports import ActuatorError, Wake
 from monitor.probes.ends import Ends
-from monitor.probes.process import cpu_of, exists, group, identify
+from monitor.probes.process import all_stats, cpu_of, exists, group, identify
 from monitor.window import CpuSample
 
 WorkerCommand = Callable[[str, int, str | None], list[str]]
@@ -128,6 +128,26 @@ class ProcessActuator:
         self._ends.forget(identity.pid)
         if held.child is not None:
             held.child.wait(timeout=1)  # it is a zombie by now: this only reaps it
+
+    def end_strays(self) -> int:
+        """Kill workers of this state directory that are nobody's; how many processes there were.
+
+        One that was started in the very moment in which the last watchdog was killed is in no
+        journal, and would hold its memory for ever.
+        """
+        prefix = f"{_MARKER}={self._state_dir}/".encode()
+        known = {held.marker for held in self._held.values()}
+        strays = [
+            stat.pid
+            for stat in all_stats()
+            if stat.state not in {"Z", "X"}
+            and (marker := _marker_of(stat.pid)).startswith(prefix)
+            and marker not in known
+        ]
+        for pid in strays:
+            log.warning("pid %d is a worker of an earlier watchdog that nobody knows: killed", pid)
+            _signal(pid, signal.SIGKILL)
+        return len(strays)
 
     def close(self) -> None:
         """Stop watching; the workers go on."""

@@ -42,6 +42,7 @@ class Stand:
             f"--state-dir={self.state_dir}",
             f"--settings={json.dumps(self.settings)}",
             f"--worker={json.dumps(self.worker)}",
+            f"--reload-from={self.state_dir.parent / 'settings.json'}",
             *(["--stop-replicas"] if stop_replicas else []),
         ]
 

@@ -208,6 +208,23 @@ def test_operators_drain_and_restart(stand):
     assert one.command_replica("replica-0", "drain", Host="evil.example").status_code == 403
 
 
+def test_a_reload_takes_up_what_is_valid_and_tells_of_what_is_not(stand, tmp_path):
+    one = stand()
+    one.start()
+    one.wait_healthy()
+    file = tmp_path / "settings.json"
+    file.write_text('{"stall_s": "long"}')
+    one.process.send_signal(signal.SIGHUP)
+    until("it is told", lambda: [i["name"] for i in one.incidents()] == ["WatchdogConfigInvalid"])
+
+    file.write_text('{"stall_s": 9.0, "replicas": 2}')
+    one.process.send_signal(signal.SIGHUP)
+    until("it is over", one.resolved, 10)
+
+    until("the new size is taken up", lambda: one.healthy(2), 20)
+    assert one.manifest().generation == 1
+
+
 def test_it_says_why_it_cannot_start(stand, tmp_path):
     one = stand()
     one.start()

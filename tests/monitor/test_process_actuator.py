@@ -220,6 +220,19 @@ def test_only_the_last_logs_are_kept(stage, tmp_path):
     assert kept == ["3.log", "4.log", "5.log"]
 
 
+def test_a_worker_that_no_watchdog_knows_is_ended_and_one_that_is_known_is_not(stage, tmp_path):
+    one = stage()
+    known, stray = one.start(1), one.start(2)
+    two = stage()
+    assert two.actuator.adopt(known)
+
+    assert two.actuator.end_strays() == 1
+
+    until("the stray ended", lambda: not one.actuator.look(stray).alive, 5)
+    assert two.actuator.look(known).alive
+    two.actuator.release(known)
+
+
 def test_closing_leaves_the_workers_running(stage, tmp_path):
     one = stage()
     identity = one.start()

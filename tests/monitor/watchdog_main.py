@@ -17,6 +17,7 @@ def main() -> int:
     parser.add_argument("--settings", default="{}")
     parser.add_argument("--worker", default="[]")
     parser.add_argument("--stop-replicas", action="store_true")
+    parser.add_argument("--reload-from", type=Path)
     given = parser.parse_args()
     worker = [sys.executable, "-m", "tests.monitor.worker_main", "--state-dir"]
     return run(
@@ -24,6 +25,8 @@ def main() -> int:
         state_dir=given.state_dir,
         worker_command=[*worker, str(given.state_dir), *json.loads(given.worker)],
         stop_replicas_on_exit=given.stop_replicas,
+        config_path=given.reload_from,
+        reload=lambda: MonitorSettings(**json.loads(given.reload_from.read_text())),
     )
 
 
