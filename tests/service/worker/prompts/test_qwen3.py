@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -233,12 +234,10 @@ def test_lone_surrogates_are_named(qwen3, query, documents, param):
 
 
 def test_a_five_megabyte_document_costs_what_fits(qwen3):
-    import time
-
     builder = Qwen3Prompts(qwen3, max_tokens=8192)
-    began = time.perf_counter()
+    began = time.process_time()  # of this process: the machine may be busy
 
     prompt = builder.build("q", ["word " * 1_000_000]).documents[0]
 
     assert prompt.truncated
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
