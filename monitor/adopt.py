@@ -41,7 +41,7 @@ def take_over(
     watches = []
     for replica_id in ids:
         replica = _remembered(replica_id, saved, now)
-        replica = replace(replica, troubled=casebook.troubled(replica=replica_id))
+        replica = replace(replica, troubled=casebook.troubled(replica_id))
         manifest = board.manifest(replica_id)
         own = manifest if manifest is not None and (manifest.watched or anybodys) else None
         watches.append(_take_over_one(replica, own, actuator, board, boot_id, now))

@@ -156,6 +156,7 @@ def run(
         format="%(asctime)s %(levelname)s watchdog %(message)s",
     )
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    state_dir = state_dir.resolve()  # it is part of the mark by which workers are known
     try:
         with _held(state_dir):
             watchdog = _Watchdog(settings, state_dir, worker_command, alerts, gateway_url)

@@ -19,6 +19,7 @@ from monitor.ports import Sink
 
 _MAX_ACTIONS = 40
 _MAX_PENDING = 1000
+_BESIDE = {"ReplicaLeaking", "ReplicaDegraded"}  # told of while the replica goes on serving
 
 log = logging.getLogger("rankguard.watchdog")
 
@@ -45,8 +46,9 @@ class Casebook:
     def open_incidents(self) -> tuple[Incident, ...]:
         return tuple(self._open.values())
 
-    def troubled(self, *, replica: str | None = None, gpu_uuid: str | None = None) -> bool:
-        return any(self._of(replica, gpu_uuid))
+    def troubled(self, replica: str) -> bool:
+        """An incident is open that ends when the replica serves again."""
+        return any(one.name not in _BESIDE for one in self._of(replica, None))
 
     def number_of(self, replica: str) -> int | None:
         """The replica's oldest open incident."""

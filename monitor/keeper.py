@@ -19,6 +19,7 @@ from monitor.model import (
     CanaryOutcome,
     CanaryResult,
     Health,
+    Identity,
     Moment,
     ProcessSample,
     Reason,
@@ -30,6 +31,8 @@ from monitor.probes.canary import judge
 from monitor.replica import (
     Action,
     CloseIncidents,
+    Command,
+    CommandKind,
     Decision,
     Kill,
     NoteAction,
@@ -46,6 +49,7 @@ from monitor.watch import Watch
 RUNNING = frozenset({Phase.STARTING, Phase.SERVING})
 UP = RUNNING | {Phase.STOPPING}
 _CPU_EVERY_S = 0.5
+_MEMORY_EVERY_S = 30.0
 _STEPS = 4  # phases a replica may pass in one tick: dead -> stopped -> started
 _EXIT_START_FAILED, _EXIT_FOR_GOOD = 75, 78
 
@@ -124,10 +128,36 @@ class Keeper:
         if watch.window.suspicious and now.mono - watch.cpu_at >= _CPU_EVERY_S:
             watch.cpu_at = now.mono
             watch.window.see_cpu(tools.actuator.cpu(identity), now.mono)
+        if watch.replica.phase is Phase.SERVING:
+            self._mind_memory(watch, identity, now)
         if watch.replica.phase in RUNNING and canary_due(
             watch.evidence(), self.limits.canary_s, self.limits.health, now.mono
         ):
             tools.probes.canary(watch.replica.id)
+
+    def _mind_memory(self, watch: Watch, identity: Identity, now: Moment) -> None:
+        """A replica that leaks is recycled in good order, while another one serves."""
+        if watch.measured_at is not None and now.mono - watch.measured_at < _MEMORY_EVERY_S:
+            return
+        watch.measured_at = now.mono
+        watch.resident.append(self._tools.actuator.cpu(identity).resident_bytes)
+        casebook = self._tools.casebook
+        if not watch.is_over(self.limits.recycle_bytes):
+            casebook.close(now, replica=watch.replica.id, name="ReplicaLeaking")
+            return
+        found = f"{watch.resident[-1] / 2**20:.0f} MiB"
+        casebook.open(
+            "ReplicaLeaking",
+            now,
+            severity=Severity.WARNING,
+            reason=Reason.LEAK.value,
+            summary=f"{watch.replica.id}: its processes hold {found}",
+            replica=watch.replica.id,
+            evidence={"resident": found},
+        )
+        if not watch.alone and watch.command is None:
+            watch.command = Command(CommandKind.RESTART, reason=Reason.LEAK)
+            casebook.note("drained to start anew", replica=watch.replica.id)
 
     # assess, decide, act
 

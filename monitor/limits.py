@@ -11,10 +11,15 @@ from monitor.probes.canary import CanaryLimits
 
 @dataclass(frozen=True, slots=True)
 class LoopLimits:
-    """All that the decisions take from the settings; seconds."""
+    """All that the decisions take from the settings; seconds.
+
+    Attributes:
+        recycle_bytes: memory of one replica's processes over which it is started anew.
+    """
 
     poll_s: float = 1.0
     canary_s: float = 15.0
     health: HealthLimits = field(default_factory=HealthLimits)
     policy: PolicyLimits = field(default_factory=PolicyLimits)
     canary: CanaryLimits = field(default_factory=CanaryLimits)
+    recycle_bytes: float | None = None

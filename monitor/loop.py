@@ -459,4 +459,5 @@ def _view(watch: Watch) -> ReplicaView:
         progress=watch.window.progress,
         canary=watch.window.canary,
         recent=tuple(watch.recent),
+        resident_bytes=watch.resident[-1] if watch.resident else 0,
     )

@@ -347,6 +347,13 @@ METRICS: tuple[Family, ...] = (
         _progress("steps"),
     ),
     Family(
+        "rankguard_replica_resident_bytes",
+        "gauge",
+        "Memory that the replica's processes hold, looked at every half minute",
+        ("replica",),
+        _per_replica(lambda view: float(view.resident_bytes)),
+    ),
+    Family(
         "rankguard_canary_runs",
         "counter",
         "Canaries by outcome",

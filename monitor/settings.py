@@ -93,6 +93,12 @@ class MonitorSettings(BaseModel):
     rearm_s: float = Field(
         900.0, gt=0, description="a replica whose budget was spent is tried again after so long"
     )
+    recycle_mb: float | None = Field(
+        None,
+        gt=0,
+        description="MiB of a worker's processes over which it is drained and started anew, when"
+        " another replica serves meanwhile; unset: never",
+    )
     keep_logs: int = Field(5, ge=1, description="generations of worker logs kept per replica")
     keep_incidents: int = Field(50, ge=1, description="incident bundles kept")
     keep_days: float = Field(90.0, gt=0, description="days of transitions and incidents kept")
@@ -179,6 +185,7 @@ class MonitorSettings(BaseModel):
             health=self.health_limits(),
             policy=self.policy_limits(),
             canary=self.canary_limits(),
+            recycle_bytes=None if self.recycle_mb is None else self.recycle_mb * 2**20,
         )
 
     def canary_limits(self) -> CanaryLimits:

@@ -26,6 +26,7 @@ class ReplicaView:
     progress: Progress | None = None
     canary: CanaryResult | None = None
     recent: tuple[float, ...] = ()
+    resident_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

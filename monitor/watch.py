@@ -9,6 +9,8 @@ from monitor.model import Evidence, Manifest, Reason, Verdict
 from monitor.replica import Command, Replica
 from monitor.window import Window
 
+_MEMORY_SAMPLES = 3
+
 
 class Watch:
     """Mutable, and owned by the loop's thread."""
@@ -28,6 +30,8 @@ class Watch:
         self.waiting: Reason | None = None  # why a stopped one is not started yet
         self.app_fault: Reason | None = None  # an XID that names its process
         self.engine = ""  # what it ran last
+        self.measured_at: float | None = None
+        self.resident: deque[int] = deque(maxlen=_MEMORY_SAMPLES)
         self.recent: deque[float] = deque(maxlen=120)
         self._completed: tuple[float, int] | None = None
 
@@ -36,6 +40,8 @@ class Watch:
         self.verdict = None
         self.manifest = None
         self.app_fault = None
+        self.resident.clear()
+        self.measured_at = None
         self.cpu_at = 0.0
         self._completed = None
 
@@ -46,6 +52,11 @@ class Watch:
         self.manifest = manifest
         self.engine = manifest.engine
         self.window.see_manifest(manifest, now)
+
+    def is_over(self, limit_bytes: float | None) -> bool:
+        """Its processes held more memory than that at every one of the last looks."""
+        full = len(self.resident) == _MEMORY_SAMPLES
+        return limit_bytes is not None and full and min(self.resident) > limit_bytes
 
     def figures(self) -> dict[str, str]:
         """Two or three numbers that go with an incident."""

@@ -23,11 +23,12 @@ _BAD = {CanaryOutcome.WRONG, CanaryOutcome.ERROR}
 
 @dataclass(frozen=True, slots=True)
 class CpuSample:
-    """Sums over a process group: seconds on a CPU, seconds ready and waiting for one."""
+    """Sums over a process group: seconds on a CPU, seconds ready and waiting for one, memory."""
 
     running_s: float
     waiting_s: float
     blocked: bool = False
+    resident_bytes: int = 0
 
 
 class Window:

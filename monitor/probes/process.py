@@ -109,6 +109,7 @@ def cpu_of(members: list[ProcStat]) -> CpuSample:
         running_s=sum(member.cpu_s for member in members),
         waiting_s=sum(_waited_s(member.pid) for member in members),
         blocked=any(member.state == "D" for member in members),
+        resident_bytes=sum(member.resident_bytes for member in members),
     )
 
 

@@ -60,6 +60,7 @@ class FakeWorker:
     leftovers: int = 0
     deaf: bool = False
     cpu_s: float = 0.0
+    resident_bytes: int = 100
 
 
 class FakeHost:
@@ -112,7 +113,9 @@ class FakeHost:
 
     def cpu(self, identity):
         worker = self.workers.get(identity)
-        return CpuSample(worker.cpu_s if worker else 0.0, 0.0)
+        if worker is None:
+            return CpuSample(0.0, 0.0)
+        return CpuSample(worker.cpu_s, 0.0, resident_bytes=worker.resident_bytes)
 
     def terminate(self, identity):
         self.calls.append("terminate")

@@ -8,6 +8,7 @@ import pytest
 
 from monitor.inbox import CommandAsked
 from monitor.journal import JournalError
+from monitor.limits import LoopLimits
 from monitor.model import CanaryOutcome, WorkerState
 from monitor.ports import ActuatorError
 from monitor.replica import Command, CommandKind, Phase
@@ -261,6 +262,24 @@ def test_an_operators_drain_is_obeyed_and_no_incident(serving):
     assert serving.view().replica.phase is Phase.DRAINED
     assert serving.sink.order == []
     assert serving.journal.replicas()["replica-0"]["phase"] == "drained"
+
+
+@pytest.mark.parametrize(
+    ("replicas", "generation"),
+    [pytest.param(2, 2, id="another serves: recycled"), pytest.param(1, 1, id="alone: told only")],
+)
+def test_a_replica_that_leaks_is_recycled_while_another_serves(machine, replicas, generation):
+    one = machine(replicas=replicas, limits=LoopLimits(recycle_bytes=1000))
+    one.run(2)
+    one.worker().resident_bytes = 2000
+    one.run(100, step=1.0)
+
+    assert one.generation == generation
+    assert one.sink.order[0] == ("ReplicaLeaking", "firing")
+    assert "kill" not in one.host.calls
+    if replicas > 1:
+        assert one.sink.order == [("ReplicaLeaking", "firing"), ("ReplicaLeaking", "resolved")]
+        assert one.view("replica-1").replica.generation == 1
 
 
 def test_the_end_drains_everything_and_kills_who_is_deaf(machine):
