@@ -38,19 +38,21 @@ _INTERRUPTED = 130
 def explained() -> Iterator[None]:
     """What a person can mend, as a sentence: exit code 2, or 1 where an endpoint fails."""
     try:
-        from deploy.evaluate import session
         from deploy.evaluate.dataset import DataError
         from deploy.evaluate.endpoint import EndpointError
+
+        try:
+            yield
+        except (DataError, EndpointError) as error:
+            print(error, file=sys.stderr)
+            failed = isinstance(error, EndpointError)
+            raise typer.Exit(_FAILED if failed else _USAGE) from None
     except ModuleNotFoundError as error:
         print(f"{error.name} is missing: pip install 'rankguard[eval]'", file=sys.stderr)
         raise typer.Exit(_USAGE) from None
-    del session
-    try:
-        yield
-    except (DataError, EndpointError) as error:
-        print(error, file=sys.stderr)
-        failed = isinstance(error, EndpointError)
-        raise typer.Exit(_FAILED if failed else _USAGE) from None
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        raise typer.Exit(_USAGE) from None
     except KeyboardInterrupt:
         print("stopped; what was kept with -o is there to go on from", file=sys.stderr)
         raise typer.Exit(_INTERRUPTED) from None

@@ -18,8 +18,8 @@ import requests
 from deploy.bench.bare import sides
 from service.manifest import Manifest, read_manifest, replicas_dir
 
-START_S = 600.0
-"""A cold compile takes vLLM 106 s on two idle cores, and three sides start at once."""
+START_S = 400.0
+"""A cold compile takes vLLM 106 s on two idle cores."""
 
 _STOP_S = 15.0
 _POLL_S = 0.25

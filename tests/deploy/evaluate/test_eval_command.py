@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -115,3 +117,25 @@ def test_variants_are_measured_side_by_side(endpoint):
     written = {pair["query_lang"] for pair in json.loads(result.stdout)["pairs"]}
     assert {"as written", "upper case", "full-width"} <= written
     assert any("\uff1f" in body["query"] for _, body in endpoint.bodies)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("command", ["eval", "bench"])
+def test_without_the_extra_a_sentence_says_what_to_install(command):
+    code = (
+        "import sys; sys.modules['ir_measures'] = sys.modules['aiohttp'] = None\n"
+        f"sys.argv = ['rankguard', '{command}']; from deploy.cli import main; main()"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 2
+    assert "pip install 'rankguard[eval]'" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(endpoint, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("--url", endpoint.url, "--pair", "en>en", "-o", str(tmp_path / "file" / "x"))
+    assert result.exit_code == 2
+    assert str(tmp_path) in result.output
