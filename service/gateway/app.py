@@ -70,28 +70,11 @@ def create_app(
     metrics = GatewayMetrics(registry or CollectorRegistry())
     keys = Keys(settings.api_keys_file)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        transport = Transport()
-        parts = _parts(settings, metrics, keys, transport)
-        app.state.parts = parts
-        watching = [
-            asyncio.create_task(parts.replicas.watch()),
-            asyncio.create_task(Pulse(parts.replicas, transport).watch()),
-        ]
-        try:
-            yield
-        finally:
-            for task in watching:
-                task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
-            await transport.close()
-
     app = FastAPI(
         title="rankguard",
         version=importlib.metadata.version("rankguard"),
         description="Scores documents against a query. Errors have one shape on every route.",
-        lifespan=lifespan,
+        lifespan=lambda app: _running(app, settings, metrics, keys),
         docs_url=None,
         redoc_url=None,
     )
@@ -110,6 +93,27 @@ def create_app(
     _add_operations(app, engine)
     app.add_middleware(envelope.Envelope, metrics=metrics)
     return app
+
+
+@contextlib.asynccontextmanager
+async def _running(
+    app: FastAPI, settings: ServiceSettings, metrics: GatewayMetrics, keys: Keys
+) -> AsyncIterator[None]:
+    """Inside, the parts are there and the replicas are watched."""
+    transport = Transport()
+    parts = _parts(settings, metrics, keys, transport)
+    app.state.parts = parts
+    watching = [
+        asyncio.create_task(parts.replicas.watch()),
+        asyncio.create_task(Pulse(parts.replicas, transport).watch()),
+    ]
+    try:
+        yield
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        await transport.close()
 
 
 def parts_of(app: FastAPI) -> Parts:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import math
 import re
 import time
 from collections.abc import Callable
@@ -15,7 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from service.errors import DeadlineExceeded, EngineFailed, InvalidValue, NoCapacity, ServiceError
 from service.gateway import routing
-from service.gateway.replicas import Lease, NoReplica, Replica, Replicas
+from service.gateway.replica import Replica
+from service.gateway.replicas import Lease, NoReplica, Replicas
 from service.gateway.routing import Failure, Why
 from service.gateway.transport import Answer, ReplicaFailed, Transport
 from service.metrics import GatewayMetrics
@@ -139,14 +139,16 @@ class Dispatcher:
         failure: ReplicaFailed | None = None
         try:
             while tasks:
-                timeout = None if hedged or math.isinf(late_after) else late_after
+                timeout = None if hedged else late_after
                 finished, tasks = await asyncio.wait(
                     tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
                 )
                 if not finished:
-                    hedged = True
                     lease.replica.stalled = True
-                    tasks |= self._second(lease.replica, job, tokens, deadline)
+                    # where there is no other replica now, there may be one later
+                    second = self._second(lease.replica, job, tokens, deadline)
+                    tasks |= second
+                    hedged = bool(second)
                 for task in finished:
                     outcome = _outcome(task)
                     if isinstance(outcome, Done):

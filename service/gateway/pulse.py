@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from service.gateway.replicas import Replica, Replicas
+from service.gateway.replica import Replica
+from service.gateway.replicas import Replicas
 from service.gateway.routing import Failure
 from service.gateway.transport import Transport
 

@@ -10,44 +10,18 @@ import collections
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 
 from service.gateway import routing
 from service.gateway.directory import Seen, StateDirectory
+from service.gateway.replica import Replica, key_of
 from service.gateway.routing import Candidate, Choice, Failure, Health, Why
-from service.manifest import Manifest, routable
+from service.manifest import routable
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.1
 GONE_AFTER_S = 1.0
 """A worker that ends in order answers, then removes its manifest: so long for the last answers."""
-
-
-@dataclass(slots=True, eq=False)
-class Replica:
-    """One generation of one replica, and what this gateway has on it."""
-
-    manifest: Manifest
-    routable: bool
-    reason: str
-    health: Health = field(default_factory=Health)
-    outstanding: int = 0
-    stalled: bool = False
-    gone_at: float | None = None
-    work: set[asyncio.Task[object]] = field(default_factory=set)
-
-    @property
-    def key(self) -> str:
-        return key_of(self.manifest)
-
-    @property
-    def id(self) -> str:
-        return self.manifest.id
-
-
-def key_of(manifest: Manifest) -> str:
-    return f"{manifest.id}/{manifest.generation}/{manifest.pid}/{manifest.started_ticks}"
 
 
 class NoReplica(Exception):

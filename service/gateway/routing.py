@@ -5,7 +5,6 @@ Time comes in as monotonic seconds; nothing here knows HTTP or files.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -23,7 +22,10 @@ BUSY_S = 0.2
 HEDGE_SAMPLES = 16
 HEDGE_FACTOR = 3.0
 HEDGE_FLOOR_S = 0.5
-"""A chunk is late after three times what nine in ten took, and never before half a second."""
+HEDGE_UNKNOWN_S = 5.0
+"""A chunk is late after three times what nine in ten took, and never before half a second; after
+five seconds while too few were seen, as when the first requests find a replica that hangs.
+"""
 
 
 class Failure(str, Enum):
@@ -148,7 +150,7 @@ def retry_pause(errors: int) -> float:
 
 
 def hedge_after(seconds_per_token: Sequence[float], tokens_ahead: int) -> float:
-    """Seconds after which a chunk is late; infinite while too little is known.
+    """Seconds after which a chunk is late.
 
     Args:
         seconds_per_token: of recent chunks: their latency over the tokens that were outstanding on
@@ -156,7 +158,7 @@ def hedge_after(seconds_per_token: Sequence[float], tokens_ahead: int) -> float:
         tokens_ahead: outstanding on the replica, this chunk included.
     """
     if len(seconds_per_token) < HEDGE_SAMPLES:
-        return math.inf
+        return HEDGE_UNKNOWN_S
     ordered = sorted(seconds_per_token)
     slow = ordered[int(0.9 * (len(ordered) - 1))]
     return max(HEDGE_FLOOR_S, HEDGE_FACTOR * slow * tokens_ahead)

@@ -145,6 +145,20 @@ async def test_a_late_chunk_is_sent_to_the_other_replica_and_taken_back(pair, wo
     await until(lambda: worker.cancelled == 1)
 
 
+async def test_a_late_chunk_is_sent_to_a_replica_that_comes_later(start, worker, tmp_path):
+    gateway = await start(cache_bytes=0)
+    await gateway.until_ready()
+    for _ in range(20):
+        await gateway.post(ASK)
+    worker.answer = fake_worker.hang
+    asked = asyncio.create_task(gateway.post(ASK))
+    await asyncio.sleep(0.6)
+    later = await FakeWorker(tmp_path, "replica-1").start()
+    assert (await asyncio.wait_for(asked, 3.0)).status == 200
+    assert len(later.jobs) == 1
+    await later.stop()
+
+
 async def test_a_stalled_replica_is_asked_last(pair, worker, second):
     for _ in range(20):
         await pair.post(ASK)

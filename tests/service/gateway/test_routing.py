@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from service.gateway import routing
@@ -130,7 +128,7 @@ def test_after_failure(health, failure, expected):
 @pytest.mark.parametrize(
     ("samples", "tokens", "expected"),
     [
-        pytest.param([0.001] * 15, 1000, math.inf, id="not while little is known"),
+        pytest.param([0.001] * 15, 1000, 5.0, id="five seconds while little is known"),
         pytest.param([0.001] * 16, 1000, 3.0, id="three times the usual"),
         pytest.param([0.001] * 16, 10, 0.5, id="never before the floor"),
         pytest.param([0.001] * 19 + [9.0], 1000, 3.0, id="one outlier does not count"),
