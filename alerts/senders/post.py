@@ -6,10 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl, urlsplit
 
 from alerts.http import Answer, HttpClient, HttpFailure
 from alerts.message import Outcome, Verdict
 from alerts.retry import judge
+
+TOKEN_CHARS = 10
+"""A piece of a URL that is shorter is no token."""
 
 Reader = Callable[[Answer], "Outcome | None"]
 """Reads a vendor's own success or error out of an answer; None leaves it to the HTTP status."""
@@ -53,10 +57,18 @@ def request(
     if outcome is None:
         outcome = Outcome(judge(answer.status), describe(answer), retry_after(answer))
     detail = outcome.detail
-    for secret in hide:
+    for secret in (*hide, *secrets_in(url)):
         if secret:
             detail = detail.replace(secret, "***")
     return Outcome(outcome.verdict, detail, outcome.retry_after_s)
+
+
+def secrets_in(url: str) -> list[str]:
+    """The URL and the parts of it that may be a token: a vendor's answer may repeat them."""
+    parts = urlsplit(url)
+    pieces = [piece for piece in parts.path.split("/") if len(piece) >= TOKEN_CHARS]
+    values = [value for _, value in parse_qsl(parts.query) if len(value) >= TOKEN_CHARS]
+    return [url, *pieces, *values]
 
 
 def describe(answer: Answer) -> str:

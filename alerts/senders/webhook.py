@@ -60,7 +60,7 @@ class WebhookSender:
             "Idempotency-Key": message.key,
             **sign(target.secret, body, int(self._clock())),
         }
-        return post(self._http, target.url, body, headers, hide=(target.url, *target.hide))
+        return post(self._http, target.url, body, headers, hide=(target.secret, *target.hide))
 
     def close(self) -> None:
         """Nothing is kept open between messages."""
