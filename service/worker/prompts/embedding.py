@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.errors import InvalidValue
-from service.worker.prompts.fitting import Fitter, check_texts, cut_text
+from service.worker.prompts.fitting import Fitter, bounded, check_texts, cut_text
 from service.worker.prompts.prompt import LongDocuments, Prompt, Prompts
 from service.worker.prompts.vocabulary import Vocabulary
 
@@ -53,11 +53,7 @@ class EmbeddingPrompts:
     ) -> Prompts:
         check_texts(query, documents, instruction)
         asked = self._query(query, instruction or self._instruction)
-        wanted = (
-            None
-            if max_tokens_per_doc is None
-            else max_tokens_per_doc + self._document_prefix_tokens
-        )
+        wanted = max_tokens_per_doc + self._document_prefix_tokens if max_tokens_per_doc else None
         read = self._fitter.read(documents, min(wanted or self._room, self._room))
         parts = self._fitter.parts(documents, read, room=self._room, wanted=wanted)
         prompts = []
@@ -75,6 +71,7 @@ class EmbeddingPrompts:
 
     def _query(self, query: str, instruction: str) -> Prompt:
         text = self._query_prefix.replace("{instruction}", instruction) + query
+        text = bounded(self._vocabulary, text, self._room + 1)
         asked = self._vocabulary.text(text)
         too_long = len(asked) > self._room
         if too_long and self._mode is LongDocuments.REJECT:

@@ -9,7 +9,7 @@ from tokenizers import Encoding
 
 from service.errors import InvalidValue
 from service.worker.prompts.prompt import LongDocuments
-from service.worker.prompts.vocabulary import Vocabulary
+from service.worker.prompts.vocabulary import CHARS_PER_TOKEN, Vocabulary
 
 MIN_SPACE = 16
 """Tokens that query and document need at least between them; less is no question at all."""
@@ -90,6 +90,16 @@ def cut_text(vocabulary: Vocabulary, text: str, tokens: int) -> str:
     if len(encoding) <= tokens:
         return text
     return text[: encoding.offsets[tokens][0]]
+
+
+def bounded(vocabulary: Vocabulary, text: str, tokens: int) -> str:
+    """A query or instruction of any length, without reading megabytes of it.
+
+    One with more tokens than that keeps so many: too many still, as the caller will find.
+    """
+    if len(text) <= tokens * CHARS_PER_TOKEN:
+        return text
+    return cut_text(vocabulary, text, tokens)
 
 
 def windows(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tokenizers import Encoding
 
 from service.errors import InvalidValue
-from service.worker.prompts.fitting import Fitter, check_texts, cut_text, query_room
+from service.worker.prompts.fitting import Fitter, bounded, check_texts, cut_text, query_room
 from service.worker.prompts.prompt import LongDocuments, Prompt, Prompts
 from service.worker.prompts.vocabulary import Vocabulary
 
@@ -48,6 +48,8 @@ class PairPrompts:
         max_tokens_per_doc: int | None = None,
     ) -> Prompts:
         check_texts(query, documents, None)
+        query = bounded(self._vocabulary, query, self._space + 1)
+        max_tokens_per_doc = max_tokens_per_doc or None
         wanted = min(max_tokens_per_doc or self._space, self._space)
         read = self._fitter.read(documents, wanted)
         longest = min(wanted, max(len(encoding) for encoding, _ in read))

@@ -13,6 +13,7 @@ from service.errors import InvalidValue
 from service.request import DEFAULT_INSTRUCTION
 from service.worker.prompts.fitting import (
     Fitter,
+    bounded,
     check_space,
     check_texts,
     cut_text,
@@ -80,7 +81,10 @@ class Qwen3Prompts:
         max_tokens_per_doc: int | None = None,
     ) -> Prompts:
         instruction = instruction or self._instruction
+        max_tokens_per_doc = max_tokens_per_doc or None
         check_texts(query, documents, instruction)
+        query = bounded(self._vocabulary, query, self._max_tokens)
+        instruction = bounded(self._vocabulary, instruction, self._max_tokens)
         read = self._fitter.read(
             documents, min(max_tokens_per_doc or self._max_tokens, self._max_tokens)
         )

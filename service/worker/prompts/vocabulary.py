@@ -15,7 +15,7 @@ from tokenizers import Encoding, Tokenizer
 
 # Texts are cut before they are tokenized to this many characters per wanted token, and to more when
 # that was too little: five megabytes cost three seconds otherwise, for tokens that nobody reads.
-_CHARS_PER_TOKEN = 8
+CHARS_PER_TOKEN = 8
 
 
 class Vocabulary:
@@ -64,7 +64,7 @@ class Vocabulary:
             beginning has more than `limit` tokens.
         """
         encode = self._text.encode_batch if offsets else self._text.encode_batch_fast
-        room = limit * _CHARS_PER_TOKEN
+        room = limit * CHARS_PER_TOKEN
         found = encode([text[:room] for text in texts], add_special_tokens=False)
         short = [len(text) > room for text in texts]
         while True:

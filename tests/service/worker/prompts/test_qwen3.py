@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 
@@ -233,11 +234,21 @@ def test_lone_surrogates_are_named(qwen3, query, documents, param):
     assert refused.value.param == param
 
 
-def test_a_five_megabyte_document_costs_what_fits(qwen3):
+@pytest.mark.parametrize("where", ["query", "document", "instruction"])
+def test_five_megabytes_cost_what_fits(qwen3, where):
+    texts = {"query": "q", "document": "d", "instruction": "i"}
+    texts[where] = "word " * 1_000_000
     builder = Qwen3Prompts(qwen3, max_tokens=8192)
     began = time.process_time()  # of this process: the machine may be busy
 
-    prompt = builder.build("q", ["word " * 1_000_000]).documents[0]
+    with pytest.raises(InvalidValue) if where == "instruction" else contextlib.nullcontext():
+        prompt = builder.build(texts["query"], [texts["document"]], texts["instruction"])
+        assert prompt.documents[0].truncated
 
-    assert prompt.truncated
     assert time.process_time() - began < 1.0
+
+
+def test_a_limit_of_nothing_is_no_limit(qwen3):
+    builder = Qwen3Prompts(qwen3, max_tokens=512)
+
+    assert builder.build("q", ["some words"], None, 0) == builder.build("q", ["some words"])
