@@ -170,7 +170,7 @@ class Author:
         base = self.links
         incident = ""
         if base.external_url:
-            incident = f"{base.external_url.rstrip('/')}/incidents/{lead.incident}"
+            incident = f"{base.external_url.rstrip('/')}/#incident-{lead.incident}"
         found = {
             "runbook": runbook_of(lead, base.runbook_url),
             "dashboard": base.dashboard_url,

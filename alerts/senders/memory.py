@@ -1,4 +1,4 @@
-"""A receiver that keeps what it gets; for tests, demonstrations and `alerts.receivers` dry runs."""
+"""A receiver that keeps what it gets: for tests and demonstrations."""
 
 from __future__ import annotations
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from alerts.model import Alert, Severity, Status, fingerprint
 from alerts.pipeline import Pipeline
 from alerts.settings import AlertSettings
+from tests.alerts.vendor import Reply, Vendor, playing, wait_for
 
 
 def alert(number: int = 1, status: Status = Status.FIRING) -> Alert:
@@ -36,39 +34,10 @@ def alert(number: int = 1, status: Status = Status.FIRING) -> Alert:
     )
 
 
-class Receiver(ThreadingHTTPServer):
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.script: list[int] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hook"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, Receiver)
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        server.got.append((dict(self.headers.items()), body))
-        self.send_response(server.script.pop(0) if server.script else 200)
-        self.end_headers()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def receiver() -> Iterator[Vendor]:
+    with playing() as server:
+        yield server
 
 
 def settings(url: str, tmp_path) -> AlertSettings:
@@ -90,15 +59,8 @@ def settings(url: str, tmp_path) -> AlertSettings:
     )
 
 
-def wait_for(condition, seconds: float = 10.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.01)
-
-
 def test_firing_and_resolved_arrive_once_each_in_order_and_signed(receiver, tmp_path):
-    pipeline = Pipeline(settings(receiver.url, tmp_path), tmp_path / "journal.db", host="h1")
+    pipeline = Pipeline(settings(receiver.url(), tmp_path), tmp_path / "journal.db", host="h1")
     pipeline.start()
     pipeline.accept([alert()])
     pipeline.accept([alert()])
@@ -107,18 +69,18 @@ def test_firing_and_resolved_arrive_once_each_in_order_and_signed(receiver, tmp_
     wait_for(lambda: len(receiver.got) == 2)
     pipeline.stop(5.0)
 
-    assert [json.loads(body)["status"] for _, body in receiver.got] == ["firing", "resolved"]
-    for headers, body in receiver.got:
-        signed = f"{headers['X-Rankguard-Timestamp']}.".encode() + body
+    assert [request.json["status"] for request in receiver.got] == ["firing", "resolved"]
+    for request in receiver.got:
+        signed = f"{request.headers['x-rankguard-timestamp']}.".encode() + request.body
         expected = hmac.new(b"s3cret", signed, hashlib.sha256).hexdigest()
-        assert headers["X-Rankguard-Signature"] == f"sha256={expected}"
-        assert json.loads(body)["version"] == "4"
+        assert request.headers["x-rankguard-signature"] == f"sha256={expected}"
+        assert request.json["version"] == "4"
 
 
 def test_a_failed_try_is_repeated_with_the_same_key_and_the_next_one_waits(receiver, tmp_path):
-    receiver.script = [500, 503]
+    receiver.script = [Reply(500), Reply(503)]
     pipeline = Pipeline(
-        settings(receiver.url, tmp_path), tmp_path / "journal.db", host="h1", jitter=lambda: 0.0
+        settings(receiver.url(), tmp_path), tmp_path / "journal.db", host="h1", jitter=lambda: 0.0
     )
     pipeline.start()
     pipeline.accept([alert(), alert(status=Status.RESOLVED)])
@@ -126,15 +88,15 @@ def test_a_failed_try_is_repeated_with_the_same_key_and_the_next_one_waits(recei
     wait_for(lambda: len(receiver.got) == 4)
     pipeline.stop(5.0)
 
-    keys = [headers["Idempotency-Key"] for headers, _ in receiver.got]
+    keys = [request.headers["idempotency-key"] for request in receiver.got]
     assert keys[0] == keys[1] == keys[2] != keys[3]
 
 
 def test_what_was_accepted_by_a_process_that_died_is_sent_by_the_next(receiver, tmp_path):
-    first = Pipeline(settings(receiver.url, tmp_path), tmp_path / "journal.db", host="h1")
+    first = Pipeline(settings(receiver.url(), tmp_path), tmp_path / "journal.db", host="h1")
     first.accept([alert()])
 
-    second = Pipeline(settings(receiver.url, tmp_path), tmp_path / "journal.db", host="h1")
+    second = Pipeline(settings(receiver.url(), tmp_path), tmp_path / "journal.db", host="h1")
     second.start()
     wait_for(lambda: len(receiver.got) == 1)
     second.stop(5.0)
@@ -144,8 +106,8 @@ def test_what_was_accepted_by_a_process_that_died_is_sent_by_the_next(receiver, 
 
 
 def test_the_snapshot_counts_what_waits_and_what_was_given_up(receiver, tmp_path):
-    receiver.script = [400, 500]
-    pipeline = Pipeline(settings(receiver.url, tmp_path), tmp_path / "journal.db", host="h1")
+    receiver.script = [Reply(400), Reply(500)]
+    pipeline = Pipeline(settings(receiver.url(), tmp_path), tmp_path / "journal.db", host="h1")
     pipeline.accept([alert(), replace(alert(2), fingerprint="other", replica="replica-1")])
     pipeline.plan_once()
     pipeline.deliver_once()
@@ -156,3 +118,44 @@ def test_the_snapshot_counts_what_waits_and_what_was_given_up(receiver, tmp_path
 
     assert (found.pending, found.failed, found.sent_total) == (1, 1, 0)
     assert "HTTP 500" in found.last_error
+
+
+def test_a_receiver_that_hangs_holds_up_neither_the_others_nor_the_stop(receiver, tmp_path):
+    with playing(Reply(hang=True)) as hanging:
+        given = AlertSettings.model_validate(
+            {
+                "receivers": [
+                    {
+                        "name": name,
+                        "type": "webhook",
+                        "url": url,
+                        "allow_insecure": True,
+                        "timeout_s": 30,
+                    }
+                    for name, url in (("hangs", hanging.url()), ("works", receiver.url()))
+                ],
+                "routes": [{"receivers": ["hangs", "works"], "group_wait_s": 0}],
+            }
+        )
+        pipeline = Pipeline(given, tmp_path / "journal.db", host="h1")
+        pipeline.start()
+        pipeline.accept([alert()])
+        wait_for(lambda: receiver.got and hanging.got)
+        pipeline.accept([alert(status=Status.RESOLVED)])
+        wait_for(lambda: len(receiver.got) == 2)
+
+        began = time.monotonic()
+        pipeline.stop(0.2)
+        assert time.monotonic() - began < 2.0
+        assert {each.name: each.pending for each in pipeline.snapshot().receivers} == {
+            "hangs": 2,
+            "works": 0,
+        }
+
+
+def test_a_snapshot_after_the_stop_is_the_last_one(receiver, tmp_path):
+    pipeline = Pipeline(settings(receiver.url(), tmp_path), tmp_path / "journal.db", host="h1")
+    before = pipeline.snapshot()
+    pipeline.stop(1.0)
+
+    assert pipeline.snapshot() == before
