@@ -24,6 +24,8 @@ class Row:
 
     Attributes:
         doc_tokens: asked for; `doc_chars` is what that was turned into for this endpoint.
+        cpu_ms_per_doc: of the replicas' processes; holds on a busy machine too, where the
+            latencies do not.
     """
 
     batch: int
@@ -31,6 +33,7 @@ class Row:
     doc_chars: int
     summary: Summary
     usage: memory.Usage
+    cpu_ms_per_doc: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ async def measure(
                 checked=False,
             )
             await ask(client, target, next(maker), 0.0)  # the first of a new shape compiles
+            before = memory.cpu_s(grid.pids)
             samples = await closed_loop(
                 client,
                 target,
@@ -82,7 +86,16 @@ async def measure(
                 seconds=grid.seconds,
                 at_least=FEWEST_REQUESTS,
             )
-            row = Row(batch, tokens, chars, summarize(samples), memory.usage(grid.pids))
+            spent = memory.cpu_s(grid.pids) - before
+            documents = sum(each.documents for each in samples if not each.error)
+            row = Row(
+                batch,
+                tokens,
+                chars,
+                summarize(samples),
+                memory.usage(grid.pids),
+                1000 * spent / documents if grid.pids and documents else None,
+            )
             if row.summary.failed == row.summary.requests:
                 raise EndpointError(f"no answer for {batch} x {tokens}: {row.summary.errors}")
             rows.append(row)

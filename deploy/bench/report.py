@@ -14,7 +14,8 @@ from deploy.bench.slo import Trial
 from deploy.bench.versus import ByLoad, spread
 
 _BATCH_TITLES = (
-    "batch", "tokens", "docs/s", "tokens/s", "mean ms", "p50", "p95", "p99", "RSS MB", "VRAM MB",
+    "batch", "tokens", "docs/s", "tokens/s", "mean ms", "p50", "p95", "p99", "CPU ms/doc", "RSS MB",
+    "VRAM MB",
 )  # fmt: skip
 _LOAD_TITLES = (
     "req/s", "done/s", "docs/s", "mean", "p50", "p95", "p99", "late", "failed", "checks", "met",
@@ -73,6 +74,7 @@ def batch_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
             **summary_json(row.summary),
             "rss_mb": _round(row.usage.rss_mb),
             "vram_mb": _round(row.usage.vram_mb),
+            "cpu_ms_per_doc": _round(row.cpu_ms_per_doc),
         }
         for row in rows
     ]
@@ -111,6 +113,7 @@ def _batch_row(row: Row) -> list[str]:
         f"{one.docs_per_s:.1f}",
         _known(one.tokens_per_s),
         *(f"{each:.0f}" for each in (one.mean_ms, one.p50_ms, one.p95_ms, one.p99_ms)),
+        "-" if row.cpu_ms_per_doc is None else f"{row.cpu_ms_per_doc:.1f}",
         _known(row.usage.rss_mb),
         _known(row.usage.vram_mb),
     ]

@@ -12,7 +12,7 @@ from deploy.bench import length, versus
 from deploy.bench.bare import outcome, overhead, server, sides
 from deploy.bench.bare.outcome import Outcome
 from deploy.bench.bare.overhead import Overhead
-from deploy.bench.bare.plan import Plan, expected_runs
+from deploy.bench.bare.plan import FIRST_UNIQUE, Plan, expected_runs, warming
 from deploy.bench.bare.rounds import Runs, play
 from deploy.bench.bare.server import Server
 from deploy.bench.text import Library
@@ -161,8 +161,14 @@ class Course:
         known = {name: self.side(name) for name in (sides.OURS, sides.BARE, sides.BARE_SAME)}
         two = {name: known[name] for name in (sides.OURS, sides.BARE)}
         unique, repeated = self.options.plans(chars)
-        self.watch.expect(expected_runs(unique, known) + expected_runs(repeated, two))
-        runs = await self._play(known, unique, ends - _OVERHEAD_S - _REPEATED_S)
+        warm = warming(unique)
+        self.watch.expect(
+            sum(expected_runs(each, known) for each in (warm, unique))
+            + expected_runs(repeated, two)
+        )
+        late = ends - _OVERHEAD_S - _REPEATED_S
+        await self._play(known, warm, late)
+        runs = await self._play(known, unique, late, first=FIRST_UNIQUE)
         comparisons = {
             "unique_defaults": runs.compared(sides.OURS, sides.BARE, unique.shapes),
             "unique_same_settings": runs.compared(sides.OURS, sides.BARE_SAME, unique.shapes),
@@ -173,9 +179,17 @@ class Course:
             self.watch.table(name, found)
         return comparisons
 
-    async def _play(self, known: Mapping[str, Side], chosen: Plan, deadline: float) -> Runs:
+    async def _play(
+        self, known: Mapping[str, Side], chosen: Plan, deadline: float, *, first: int = 1
+    ) -> Runs:
         return await play(
-            self.client, known, self.library, chosen, deadline=deadline, tick=self.watch.tick
+            self.client,
+            known,
+            self.library,
+            chosen,
+            deadline=deadline,
+            tick=self.watch.tick,
+            first=first,
         )
 
     async def overhead(self, name: str, chars: int, requests: int) -> Overhead:

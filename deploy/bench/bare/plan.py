@@ -10,6 +10,9 @@ from deploy.bench.versus import Shape
 CLIENTS = (1, 4, 16)
 DOCUMENTS = (10, 100, 1000)
 
+FIRST_UNIQUE = 1000
+"""Number of the first run that counts; the warming ones are below."""
+
 _REPEATED = ((1, 10), (4, 10), (16, 10), (1, 100), (4, 100), (16, 100), (1, 1000))
 _QUICK = ((1, 10), (4, 100))
 
@@ -29,6 +32,12 @@ class Plan:
     rounds: int
     seconds: float
     warm_rounds: int = 0
+
+
+def warming(unique: Plan) -> Plan:
+    """A middling load, once: what an engine compiles and allocates at its first batches."""
+    middle = unique.shapes[len(unique.shapes) // 2]
+    return Plan((middle,), 1, unique.seconds)
 
 
 def unique(chars: int, *, quick: bool) -> Plan:

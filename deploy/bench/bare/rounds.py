@@ -41,6 +41,7 @@ async def play(
     *,
     deadline: float,
     tick: Callable[[str, Shape], None],
+    first: int = 1,
     clock: Callable[[], float] = time.monotonic,
 ) -> Runs:
     """All rounds of the plan, as far as the time allows.
@@ -51,11 +52,13 @@ async def play(
     Args:
         deadline: on `clock`; what cannot end before it is not begun.
         tick: called before each run.
+        first: number of the first run; two plays whose numbers meet send the same texts, and a
+            cache answers.
     """
     runs = Runs()
     budget = Budget(deadline)
     names = list(sides)
-    number = 0
+    number = first - 1
     for turn in range(plan.warm_rounds + plan.rounds):
         for shape in plan.shapes:
             began = clock()

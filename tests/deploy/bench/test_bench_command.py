@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
@@ -40,6 +41,16 @@ def test_the_batch_table_has_the_json_shape_that_tools_rely_on(endpoint, tmp_pat
     assert "http-equiv" not in page
     assert 'src="http' not in page
     assert body["checks"]["asked"] == 20
+
+
+def test_memory_and_cpu_are_those_of_the_processes_that_are_named(endpoint):
+    cell = ("--url", endpoint.url, "--batch", "2", "--tokens", "16", "--seconds", "0.1", "--json")
+    row = json.loads(run(*cell, "--pid", str(os.getpid())).stdout)["rows"][0]
+    assert row["rss_mb"] > 20  # this process serves the endpoint
+    assert row["cpu_ms_per_doc"] > 0
+    other = json.loads(run(*cell).stdout)["rows"][0]
+    assert other["rss_mb"] is None
+    assert other["cpu_ms_per_doc"] is None
 
 
 def test_no_query_and_no_document_is_sent_twice(endpoint):

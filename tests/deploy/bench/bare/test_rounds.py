@@ -57,6 +57,20 @@ def test_nothing_is_sent_twice_to_a_side_unless_it_is_asked_for():
     assert len(set(texts)) == len(texts)
 
 
+def test_plays_with_other_numbers_share_no_text():
+    with serving(Endpoint()) as one:
+        played(Plan((SMALL,), rounds=1, seconds=0.01), {"ours": one})
+        until = len(one.bodies)
+        played(Plan((SMALL,), rounds=1, seconds=0.01), {"ours": one}, first=1000)
+    earlier, later = (
+        {text for _, body in bodies for text in body["documents"]}
+        for bodies in (one.bodies[:until], one.bodies[until:])
+    )
+    assert earlier
+    assert later
+    assert not earlier & later
+
+
 def test_warm_rounds_do_not_count():
     with serving(Endpoint()) as one:
         plan = Plan((SMALL,), rounds=1, seconds=0.01, warm_rounds=2)
