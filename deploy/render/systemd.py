@@ -11,8 +11,8 @@ from deploy.render.template import fill
 
 _UNITS = "/etc/systemd/system"
 _STOP_MARGIN_S = 15
-_MISSED_TICKS = 30
-_LEAST_WATCHDOG_S = 30
+_MISSED_TICKS = 15
+_LEAST_WATCHDOG_S = 15
 
 
 def units(config: Config, site: Site) -> list[Artefact]:

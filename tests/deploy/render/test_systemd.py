@@ -56,9 +56,9 @@ def test_a_host_is_never_left_dead_by_a_start_limit(name):
 @pytest.mark.parametrize(
     ("poll_s", "expected"),
     [
-        pytest.param(1.0, "30", id="the default: thirty missed rounds"),
-        pytest.param(0.05, "30", id="never less than half a minute"),
-        pytest.param(10.0, "300", id="a slow loop gets longer"),
+        pytest.param(1.0, "15", id="the default: fifteen missed rounds"),
+        pytest.param(0.05, "15", id="never less than a quarter of a minute"),
+        pytest.param(10.0, "150", id="a slow loop gets longer"),
     ],
 )
 def test_the_silence_that_systemd_allows_follows_the_watchdogs_own_pace(poll_s, expected):
