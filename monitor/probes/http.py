@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -31,7 +32,7 @@ class HttpProber:
         try:
             answer = self._session.get(f"{url}/progress", timeout=self._timeout_s)
             answer.raise_for_status()
-            return parse_progress(answer.json())
+            return parse_progress(json.loads(answer.content))
         except requests.Timeout:
             return Unavailable(Why.TIMED_OUT, f"no answer within {self._timeout_s:g} s")
         except requests.RequestException as error:
@@ -92,7 +93,7 @@ def _read_scores(answer: requests.Response, case: Case) -> tuple[float, ...]:
     if answer.status_code != 200:
         raise _CanaryFailed(CanaryOutcome.ERROR, f"{case.name}: HTTP {answer.status_code}")
     try:
-        scores = answer.json()["scores"]
+        scores = json.loads(answer.content)["scores"]
         failed = [score["error"] for score in scores if score.get("error")]
         logits = tuple(float(score["logit"]) for score in scores)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
