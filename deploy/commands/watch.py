@@ -42,6 +42,7 @@ def run(
         alerts=settings.alerts,
         stop_replicas_on_exit=stop_replicas_on_exit,
         gateway_url=f"http://127.0.0.1:{settings.service.port}",
+        reload=lambda: load(config).monitor,
         config_path=file,
     )
     raise typer.Exit(code)
