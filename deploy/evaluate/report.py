@@ -33,6 +33,11 @@ class View:
     main: str = "ndcg_at_10"
     more: tuple[str, ...] = ("mrr_at_10", "map", "recall_at_100")
 
+    @property
+    def has_interval(self) -> bool:
+        """The interval in a result is that of NDCG@10; beside another metric it would mislead."""
+        return self.main == "ndcg_at_10"
+
 
 def print_tables(console: Console, outcome: Outcome, view: View) -> None:
     """One row per pair; further systems as columns of the main metric beside the first."""
@@ -42,7 +47,8 @@ def print_tables(console: Console, outcome: Outcome, view: View) -> None:
     table.add_column("n", justify="right")
     main = TITLES[view.main]
     table.add_column(f"{main}\n{first.system}" if others else main, justify="right")
-    table.add_column("NDCG@10\n95 %" if others else "95 %", justify="right", style="dim")
+    if view.has_interval:
+        table.add_column("NDCG@10\n95 %" if others else "95 %", justify="right", style="dim")
     for name in view.more:
         table.add_column(TITLES[name], justify="right")
     for other in others:
@@ -122,7 +128,7 @@ def _cells(view: View, pair: PairResult, others: Sequence[PairResult]) -> list[s
         name,
         str(pair.queries),
         _shaded(getattr(pair, view.main)),
-        f"{low:.2f}-{high:.2f}",
+        *([f"{low:.2f}-{high:.2f}"] if view.has_interval else []),
         *(f"{getattr(pair, column):.3f}" for column in view.more),
         *(_shaded(getattr(other, view.main)) for other in others),
     ]

@@ -111,6 +111,14 @@ def test_needles_are_measured_by_length_and_depth(endpoint):
     ]
 
 
+def test_the_needle_table_shows_no_interval_of_another_metric(endpoint):
+    cell = ("--tokens", "512", "--depth", "0", "--ask", "en", "--queries", "2")
+    result = run("needle", "--url", endpoint.url, *cell)
+    assert "NDCG@3" in result.output
+    assert "95 %" not in result.output
+    assert "95 %" in run("--url", endpoint.url, "--pair", "en>en").output
+
+
 def test_variants_are_measured_side_by_side(endpoint):
     result = run("variants", "--url", endpoint.url, "--pair", "en:en", "--queries", "2", "--json")
     assert result.exit_code == 0, result.output
