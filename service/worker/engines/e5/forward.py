@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Forward:
 
     def __init__(self, folder: Path) -> None:
         """Load in about 0.1 s; the large tensors are mapped from the file."""
+        # read when the library is loaded: since 1.31 it reports to its vendor unless told not to
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime  # noqa: PLC0415 - only the process that scores needs it
 
         options = onnxruntime.SessionOptions()
