@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import EmbeddedSettings
-from service.worker.engines.e5.store import FORMAT, cache_root
+from service.worker.engines.e5.place import FORMAT, cache_root
 
 FOLDER = cache_root(EmbeddedSettings()) / FORMAT
 SCORE = """
