@@ -186,6 +186,8 @@ class Client:
                 status = response.status
         except asyncio.TimeoutError:
             raise EndpointError(f"{target.name}: no answer within {target.timeout_s:g} s") from None
+        except aiohttp.ClientConnectorError:
+            raise EndpointError(f"{target.name}: nothing listens at {target.url}") from None
         except aiohttp.ClientError as error:
             raise EndpointError(f"{target.name} ({target.url}): {error}") from None
         return _decode(target, status, raw)

@@ -12,6 +12,7 @@ from deploy.evaluate.result import SystemResult
 
 _CELL_IN = 0.42
 _DPI = 130
+AXES = {"ndcg_at_3": ("depth of the answer", "length")}  # the metric of needle tests
 TITLE = {"ndcg_at_10": "NDCG@10", "ndcg_at_3": "NDCG@3"}
 _DARK_BELOW = 0.45  # viridis is dark there: white digits on it
 
@@ -30,8 +31,9 @@ def draw(result: SystemResult, path: Path, *, metric: str = "ndcg_at_10") -> Non
     image = axes.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
     axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xlabel("documents")
-    axes.set_ylabel("queries")
+    across, down = AXES.get(metric, ("documents", "queries"))
+    axes.set_xlabel(across)
+    axes.set_ylabel(down)
     for row, column in zip(*np.nonzero(~np.isnan(values)), strict=True):
         value = values[row, column]
         shade = "white" if value < _DARK_BELOW else "black"

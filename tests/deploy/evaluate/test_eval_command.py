@@ -50,7 +50,7 @@ def test_json_has_the_shape_that_tools_rely_on(endpoint):
 def test_an_endpoint_that_is_not_there_is_one_sentence_and_exit_code_1():
     result = run("--url", "http://127.0.0.1:9", "--pair", "en>en")
     assert result.exit_code == 1
-    assert "127.0.0.1:9" in result.output
+    assert "nothing listens at http://127.0.0.1:9" in result.output
     assert "Traceback" not in result.output
 
 
