@@ -521,3 +521,36 @@ def test_an_open_alert_reaches_the_route_whose_hours_begin(tmp_path):
 
     assert stand.delivered("day") == [FIRING]
     assert stand.delivered("night") == [FIRING]
+
+
+def test_a_plan_that_could_not_be_recorded_is_made_again(tmp_path, monkeypatch):
+    stand = Stand(tmp_path)
+    stand.pipeline.accept([alert()])
+    stand.run(1)
+    stand.clock.pass_s(5)
+
+    def fail(*given):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stand.pipeline._ledger, "plan", fail)
+        with pytest.raises(MemoryError):
+            stand.pipeline.plan_once()
+    stand.run(5)
+
+    assert stand.delivered() == [FIRING]
+
+
+def test_a_disk_that_stays_full_is_tried_again_and_again_without_harm(tmp_path):
+    stand = Stand(tmp_path)
+    stand.pipeline._database._give_up(sqlite3.OperationalError("disk I/O error"))
+    stand.pipeline._database._path = tmp_path / "gone" / "journal.db"
+    stand.pipeline.accept([alert()])
+    stand.run(60)
+    assert not stand.pipeline.snapshot().durable
+
+    (tmp_path / "gone").mkdir()
+    stand.run(20)
+
+    assert stand.pipeline.snapshot().durable
+    assert stand.delivered() == [FIRING]

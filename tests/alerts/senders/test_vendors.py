@@ -11,13 +11,15 @@ from dataclasses import replace
 
 import pytest
 
+from alerts.http import Answer
 from alerts.message import Kind, Verdict
 from alerts.model import Severity
 from alerts.senders.build import SecretError, build
+from alerts.senders.post import retry_after
 from alerts.settings import AlertSettings
 from tests.alerts.examples import DIGEST, ENDED, FIRING, HUNG, TAKEN, XID, message
 from tests.alerts.make import START, Clock
-from tests.alerts.receivers import KINDS, PATH_TOKEN, SECRET, TOKEN, sender_of
+from tests.alerts.receivers import KINDS, PATH_TOKEN, SECRET, TOKEN, secret, sender_of
 from tests.alerts.vendor import Reply, playing, says
 
 YES, RETRY = Verdict.DELIVERED, Verdict.RETRY
@@ -136,8 +138,8 @@ def test_no_report_shows_a_secret_even_when_the_vendor_repeats_it(kind, tmp_path
     hidden = [secret for secret in (PATH_TOKEN, TOKEN, "R" * 32) if secret in used]
     hidden += [SECRET] if kind in {"feishu", "lark", "dingtalk", "webhook"} else []
     for outcome in outcomes:
-        for secret in hidden:
-            assert secret not in outcome.detail
+        for each in hidden:
+            assert each not in outcome.detail
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -417,3 +419,85 @@ def test_a_test_message_says_so_and_an_info_one_has_its_own_tone(tmp_path):
         text = vendor.got[0].json["text"]
         assert "TEST" in text
         assert "INFO" in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry-After": "7"}, 7.0),
+        ({"Retry-After": "0.5"}, 0.5),
+        ({"X-RateLimit-Reset-After": "2.25"}, 2.25),
+        (
+            {
+                "Date": "Mon, 21 Sep 2026 10:00:00 GMT",
+                "Retry-After": "Mon, 21 Sep 2026 10:00:30 GMT",
+            },
+            30.0,
+        ),
+        (
+            {
+                "Date": "Mon, 21 Sep 2026 10:00:30 GMT",
+                "Retry-After": "Mon, 21 Sep 2026 10:00:00 GMT",
+            },
+            0.0,
+        ),
+        ({"Retry-After": "Mon, 21 Sep 2026 10:00:00 GMT"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "soon", "X-RateLimit-Reset-After": "3"}, 3.0),
+        ({}, None),
+    ],
+)
+def test_how_long_to_wait_is_read_from_what_the_vendor_says(headers, wait_s):
+    answer = Answer(429, {name.lower(): value for name, value in headers.items()})
+
+    assert retry_after(answer) == wait_s
+
+
+@pytest.mark.parametrize(
+    ("given", "header"),
+    [
+        ({"bearer_file": "T0ken"}, "Bearer T0ken"),
+        (
+            {"username": "ann", "password_file": "pa:ss"},
+            "Basic " + base64.b64encode(b"ann:pa:ss").decode(),
+        ),
+    ],
+)
+def test_alertmanager_is_told_who_we_are_and_its_answer_does_not_tell_it_on(
+    given, header, tmp_path
+):
+    files = {
+        name: secret(tmp_path, value) if name.endswith("_file") else value
+        for name, value in given.items()
+    }
+    with playing(Reply(400, f"no {header}".encode())) as vendor:
+        settings = AlertSettings.model_validate(
+            {
+                "receivers": [
+                    {
+                        "name": "am",
+                        "type": "alertmanager",
+                        "urls": [vendor.url("")],
+                        "allow_insecure": True,
+                        **files,
+                    }
+                ]
+            }
+        )
+        outcome = build(settings.receivers[0], settings, Clock()).send(FIRING)
+
+        assert vendor.got[0].headers["authorization"] == header
+    assert header not in outcome.detail
+
+
+def test_pagerdutys_key_stays_within_its_limit(tmp_path):
+    with playing(KINDS["pagerduty"].yes) as vendor:
+        sender = sender_of("pagerduty", vendor, tmp_path, Clock())
+        for group in ("a" * 400, "b" * 400):
+            sender.send(replace(FIRING, group=group))
+        keys = [request.json["dedup_key"] for request in vendor.got]
+
+    assert all(len(key) <= 255 for key in keys)
+    assert len(set(keys)) == 2
