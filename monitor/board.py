@@ -6,12 +6,15 @@ Their shapes are fixed in docs/architecture.md; this side reads manifests and wr
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from monitor.model import Identity, Manifest, WorkerState
+
+log = logging.getLogger("rankguard.watchdog")
 
 
 class FileBoard:
@@ -45,7 +48,7 @@ class FileBoard:
     def remove_manifest(self, replica_id: str, identity: Identity) -> None:
         manifest = self.manifest(replica_id)
         if manifest is not None and manifest.identity == identity:
-            (self._replicas / f"{replica_id}.json").unlink(missing_ok=True)
+            _remove(self._replicas / f"{replica_id}.json")
 
     def write_verdict(
         self, replica_id: str, generation: int, *, routable: bool, reason: str
@@ -54,7 +57,7 @@ class FileBoard:
         write_json(self._verdicts / f"{replica_id}.json", body)
 
     def remove_verdict(self, replica_id: str) -> None:
-        (self._verdicts / f"{replica_id}.json").unlink(missing_ok=True)
+        _remove(self._verdicts / f"{replica_id}.json")
 
 
 def write_json(path: Path, body: object) -> None:
@@ -63,6 +66,14 @@ def write_json(path: Path, body: object) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(body, indent=1, sort_keys=True), encoding="utf-8")
     temporary.replace(path)
+
+
+def _remove(path: Path) -> None:
+    """A file that cannot be removed is overwritten by the next one of its name."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("cannot remove %s: %s", path.name, error.strerror)
 
 
 def _read_manifest(path: Path) -> Manifest | None:

@@ -84,6 +84,7 @@ class Keeper:
         self.limits = limits
         self._baselines = tools.journal.baselines()
         self.journal_errors = 0
+        self.board_errors = 0
         self.restarts: Counter[tuple[str, str]] = Counter()
         self.canaries: Counter[tuple[str, str]] = Counter()
 
@@ -307,11 +308,17 @@ class Keeper:
         replica = watch.replica
         reason = Reason.HEALTHY if replica.routable else replica.route_reason
         shown = (replica.generation, replica.routable, reason.value)
-        if shown != watch.published and replica.generation > 0:
+        if shown == watch.published or replica.generation == 0:
+            return
+        try:
             self._tools.board.write_verdict(
                 replica.id, replica.generation, routable=replica.routable, reason=reason.value
             )
-            watch.published = shown
+        except OSError as error:  # tried again at the next round; the rest must go on
+            self.board_errors += 1
+            log.error("cannot write the verdict on %s: %s", replica.id, error)  # noqa: TRY400
+            return
+        watch.published = shown
 
     def _remember(self, watch: Watch, now: Moment) -> None:
         state = to_json(watch.replica, now)

@@ -380,6 +380,7 @@ class Loop:
         counters = Counters(
             ticks=self._ticks,
             tick_errors=self._tick_errors,
+            board_errors=keeper.board_errors,
             journal_errors=keeper.journal_errors + casebook.journal_errors,
             sink_errors=casebook.sink_errors,
             dropped=self._inbox.dropped,

@@ -270,6 +270,13 @@ METRICS: tuple[Family, ...] = (
         _single(lambda snapshot: snapshot.counters.journal_errors),
     ),
     Family(
+        "rankguard_watchdog_verdict_errors",
+        "counter",
+        "Verdict files that could not be written",
+        (),
+        _single(lambda snapshot: snapshot.counters.board_errors),
+    ),
+    Family(
         "rankguard_watchdog_sink_errors",
         "counter",
         "Rounds in which alerts could not be stored for delivery",

@@ -102,7 +102,9 @@ class Board(Protocol):
 
     def write_verdict(
         self, replica_id: str, generation: int, *, routable: bool, reason: str
-    ) -> None: ...
+    ) -> None:
+        """Tell the gateway; raises OSError when the file cannot be written."""
+        ...
 
     def remove_verdict(self, replica_id: str) -> None: ...
 

@@ -78,8 +78,11 @@ class ScheduledProbes:
         )
 
     def forget(self, replica_id: str) -> None:
-        if self._targets.pop(replica_id, None) is not None:
+        target = self._targets.pop(replica_id, None)
+        if target is not None:
             self._scheduler.remove_job(_job_id(replica_id))
+            target.progress.close()
+            target.canary.close()
 
     def canary(self, replica_id: str) -> None:
         target = self._targets.get(replica_id)

@@ -36,6 +36,7 @@ class Counters:
     ticks: int = 0
     tick_errors: int = 0
     journal_errors: int = 0
+    board_errors: int = 0
     sink_errors: int = 0
     dropped: int = 0
     restarts: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from monitor.model import Identity, ProcessSample
 from monitor.ports import ActuatorError, Wake
@@ -160,13 +161,18 @@ class ProcessActuator:
         self._ends.watch(identity.pid)
         self._held[identity] = held
 
-    def _open_log(self, replica_id: str, generation: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _open_log(self, replica_id: str, generation: int) -> BinaryIO:
+        """The generation's log; where there can be none, nowhere: the worker starts anyway."""
         folder = self._state_dir / "logs" / replica_id
-        folder.mkdir(parents=True, exist_ok=True)
-        logs = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
-        for old in logs[: max(0, len(logs) - self._keep_logs + 1)]:
-            old.unlink(missing_ok=True)
-        return (folder / f"{generation}.log").open("ab")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            logs = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
+            for old in logs[: max(0, len(logs) - self._keep_logs + 1)]:
+                old.unlink(missing_ok=True)
+            return (folder / f"{generation}.log").open("ab")
+        except OSError as error:
+            log.warning("%s/%d has no log: %s", replica_id, generation, error.strerror)
+            return Path(os.devnull).open("ab")
 
 
 def _ended_child(pid: int) -> int | None:

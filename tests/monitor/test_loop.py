@@ -255,6 +255,24 @@ def test_a_full_disk_holds_up_no_restart(serving, monkeypatch):
     assert serving.snapshot.counters.journal_errors > 0
 
 
+def test_a_verdict_that_cannot_be_written_holds_up_no_restart_and_is_tried_again(
+    serving, monkeypatch
+):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(serving.host, "write_verdict", refuse)
+    serving.host.die(serving.worker(), 137)
+    serving.run(3)
+    assert serving.generation == 2
+    assert serving.snapshot.counters.board_errors > 0
+
+    monkeypatch.undo()
+    serving.run(1)
+
+    assert serving.host.verdicts["replica-0"] == (2, True, "healthy")
+
+
 def test_an_operators_drain_is_obeyed_and_no_incident(serving):
     serving.inbox.post(CommandAsked("replica-0", Command(CommandKind.DRAIN)))
     serving.run(2)

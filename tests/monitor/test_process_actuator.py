@@ -211,6 +211,19 @@ def test_the_card_and_the_log_belong_to_the_generation(stage, tmp_path):
     assert "up GPU-1" in (tmp_path / "logs" / "replica-0" / "7.log").read_text()
 
 
+def test_a_worker_starts_even_where_it_can_have_no_log(tmp_path):
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    actuator = ProcessActuator(lambda *_: [sys.executable, "-c", SLEEPER], tmp_path, lambda: None)
+    try:
+        identity = actuator.start("replica-0", 1, None)
+        assert actuator.look(identity).alive
+        actuator.kill(identity)
+        until("it ended", lambda: not actuator.look(identity).alive, 5)
+        actuator.release(identity)
+    finally:
+        actuator.close()
+
+
 def test_only_the_last_logs_are_kept(stage, tmp_path):
     one = stage("print('up', flush=True)")
     for generation in range(1, 6):
