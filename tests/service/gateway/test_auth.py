@@ -75,6 +75,16 @@ def test_what_is_no_key_of_ours_is_refused(keys_file, header):
         Keys(keys_file).name_of(header)
 
 
+@pytest.mark.parametrize("place", range(0, 64, 7))
+def test_a_digest_that_differs_in_one_digit_is_another_key(tmp_path, place):
+    digest = hashlib.sha256(b"s3cret").hexdigest()
+    other = "0" if digest[place] != "0" else "1"
+    path = tmp_path / "keys"
+    path.write_text(f"a:{digest[:place]}{other}{digest[place + 1 :]}")
+    with pytest.raises(Unauthorized):
+        Keys(path).name_of("Bearer s3cret")
+
+
 def test_a_key_has_a_name(keys_file):
     assert Keys(keys_file).name_of("bearer  s3cret") == "search"
 
