@@ -168,6 +168,8 @@ class Keeper:
         verdict = Verdict(Health.DEAD, before.reason)
         if before.identity is not None or before.phase in RUNNING:
             verdict = assess(watch.evidence(), self.limits.health, now.mono)
+        if watch.killed_for_memory and verdict.reason is Reason.KILLED:
+            verdict = replace(verdict, reason=Reason.OUT_OF_MEMORY)
         left = self._sweep(watch, now)
         place = placement(watch) if before.phase is Phase.STOPPED else Placement()
         around = Surroundings(

@@ -207,6 +207,10 @@ class Loop:
         event = message.event
         if isinstance(event, OomKill):
             self._seen.oom = event
+            for watch in self._watches.values():
+                identity = watch.replica.identity
+                if identity is not None and identity.pid == event.pid:
+                    watch.killed_for_memory = True
             log.warning("the kernel killed pid %d for memory", event.pid)
         elif self._cards.see_xid(event, now.wall):
             self._receive_xid(event)

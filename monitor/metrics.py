@@ -62,6 +62,7 @@ def _healths(snapshot: Snapshot) -> Iterator[Sample]:
 RESTART_CAUSES = (
     "process_gone",
     "killed_by_signal",
+    "out_of_memory",
     "exited",
     "drained",
     "engine_died",

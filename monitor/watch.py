@@ -29,6 +29,7 @@ class Watch:
         self.leaving = False  # scaling took it away
         self.waiting: Reason | None = None  # why a stopped one is not started yet
         self.app_fault: Reason | None = None  # an XID that names its process
+        self.killed_for_memory = False  # the kernel says so
         self.engine = ""  # what it ran last
         self.measured_at: float | None = None
         self.resident: deque[int] = deque(maxlen=_MEMORY_SAMPLES)
@@ -40,6 +41,7 @@ class Watch:
         self.verdict = None
         self.manifest = None
         self.app_fault = None
+        self.killed_for_memory = False
         self.resident.clear()
         self.measured_at = None
         self.cpu_at = 0.0

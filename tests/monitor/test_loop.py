@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.inbox import CommandAsked
+from monitor.collectors.kmsg import OomKill
+from monitor.inbox import CommandAsked, KernelSeen
 from monitor.journal import JournalError
 from monitor.limits import LoopLimits
 from monitor.model import CanaryOutcome, WorkerState
@@ -55,6 +56,16 @@ def test_a_death_is_repaired_in_the_same_round(serving):
     assert serving.host.verdicts["replica-0"] == (2, False, "starting")
     serving.run(2)
     assert serving.sink.order == [("ReplicaDead", "firing"), ("ReplicaDead", "resolved")]
+
+
+def test_a_death_for_memory_has_its_own_reason(serving):
+    pid = serving.worker().identity.pid
+    serving.inbox.post(KernelSeen(OomKill(serving.clock.mono, pid, f"Killed process {pid}")))
+    serving.host.die(serving.worker(), 137)
+    serving.run(2)
+
+    assert serving.snapshot.counters.restarts == {("replica-0", "out_of_memory"): 1}
+    assert ("HostOomKill", "firing") in serving.sink.order
 
 
 def test_the_next_generation_waits_until_the_old_group_is_gone(serving):
