@@ -126,9 +126,11 @@ def _problem(item: Any) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    """A wrong value as it may be printed: short, and nothing that may be a secret."""
-    if any(word in key for word in ("secret", "key", "token", "password", "url")):
+    """A wrong value as it may be printed: short, and nothing that may be or hold a secret."""
+    if any(word in key for word in ("secret", "key", "token", "password", "url", "header")):
         return "a value that is not shown"
+    if not isinstance(value, str | int | float | bool):
+        return f"a {type(value).__name__}"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -93,6 +93,15 @@ def test_a_wrong_secret_is_not_printed(tmp_path):
     assert "7" not in str(caught.value).split("api_keys_file", 1)[1]
 
 
+def test_a_wrong_receiver_does_not_give_its_secret_away(tmp_path):
+    receiver = "[[alerts.receivers]]\nname = 'a'\ntype = 'nobody'\nurl = 'https://x/s3cret'\n"
+
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, receiver), {})
+
+    assert "s3cret" not in str(caught.value)
+
+
 def test_what_show_prints_is_a_configuration_with_the_same_values(tmp_path):
     config = load(None, {"RANKGUARD_ENGINE__VLLM__MAX_NUM_SEQS": "8"})
 
