@@ -29,7 +29,7 @@ _WATCHDOG = Row(
         Panel(
             Look.LINES,
             "Errors of its own",
-            "Rounds that raised, writes that the journal refused, alerts that could not be stored."
+            "Rounds that raised, writes that journal or verdicts refused, alerts not stored."
             " Alert: RankguardWatchdogErrors.",
             Unit.NONE,
             tuple(
@@ -37,7 +37,7 @@ _WATCHDOG = Row(
                     f"increase(rankguard_watchdog_{what}_errors_total{_HOST}[5m]) > 0",
                     f"{{{{host}}}} {what}",
                 )
-                for what in ("tick", "journal", "sink")
+                for what in ("tick", "journal", "sink", "verdict")
             ),
             least=0.0,
         ),

@@ -311,6 +311,15 @@ _REPLICAS = Row(
         ),
         Panel(
             Look.LINES,
+            "Memory",
+            "What each replica's processes hold. A line that only rises is a leak; the watchdog"
+            " recycles the replica while another one serves.",
+            Unit.BYTES,
+            (Query(f"rankguard_replica_resident_bytes{_PER_REPLICA}", "{{host}} {{replica}}"),),
+            least=0.0,
+        ),
+        Panel(
+            Look.LINES,
             "Outstanding tokens",
             "Estimated tokens that the gateway sent to each replica and has no answer for.",
             Unit.TOKENS,

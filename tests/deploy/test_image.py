@@ -108,7 +108,7 @@ def test_the_container_scores_with_the_key_that_it_made_and_drains(buildah, imag
         key = (tmp_path / "api_key").read_text().strip()
         results = _rerank(port, key)
     finally:
-        process.send_signal(signal.SIGTERM)
+        _end(tmp_path)
         process.wait(60)
         output.seek(0)
         said = output.read()
@@ -117,6 +117,13 @@ def test_the_container_scores_with_the_key_that_it_made_and_drains(buildah, imag
     assert [item["index"] for item in results] == [1, 0]
     assert key not in said
     assert not list((tmp_path / "state" / "replicas").glob("*.json")), "a replica was left"
+
+
+def _end(workspace):
+    """SIGTERM to the first process, as a container's runtime sends it; `up` is its child."""
+    up = (workspace / "state" / "up.lock").read_text().strip()
+    stat = Path(f"/proc/{up}/stat").read_text()
+    os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGTERM)
 
 
 def _status(url):

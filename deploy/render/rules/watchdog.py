@@ -15,7 +15,7 @@ def watchdog(monitor: MonitorSettings) -> Group:
     silence_s = max(_LEAST_SILENCE_S, _MISSED_TICKS * monitor.poll_s)
     errors = " or ".join(
         f"increase(rankguard_watchdog_{what}_errors_total[10m]) > 0"
-        for what in ("tick", "journal", "sink")
+        for what in ("tick", "journal", "sink", "verdict")
     )
     return Group(
         "rankguard-watchdog",
@@ -46,7 +46,7 @@ def watchdog(monitor: MonitorSettings) -> Group:
                 severity=Severity.WARNING,
                 hold="5m",
                 summary="{{ $labels.host }}: the watchdog fails at its own work (a round, the"
-                " journal, or handing over alerts)",
+                " journal, a verdict, or handing over alerts)",
                 action="Its log says what raised. A journal that cannot be written is most often a"
                 " full or read-only disk below state_dir.",
             ),
