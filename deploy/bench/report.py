@@ -14,10 +14,10 @@ from deploy.bench.slo import Trial
 from deploy.bench.versus import ByLoad, spread
 
 _BATCH_TITLES = (
-    "batch", "tokens", "docs/s", "tokens/s", "mean", "p50", "p95", "p99", "CPU/doc", "RSS MB",
-    "VRAM MB",
+    "batch", "tokens", "docs/s", "tok/s", "mean", "p50", "p95", "p99", "CPU/doc", "RSS",
+    "VRAM",
 )  # fmt: skip
-"""Latencies of a request and CPU of a document in milliseconds."""
+"""Latencies of a request and CPU of a document in milliseconds, memory in MiB."""
 _LOAD_TITLES = (
     "req/s", "done/s", "docs/s", "mean", "p50", "p95", "p99", "late", "failed", "checks", "met",
 )  # fmt: skip
