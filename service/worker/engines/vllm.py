@@ -21,7 +21,7 @@ from service.worker.engine import EngineDeadError, EngineInfo, EngineStartError,
 from service.worker.engines import vllm_core
 from service.worker.engines.daemon_thread import in_thread
 from service.worker.engines.model_folder import ModelFolder, open_folder
-from service.worker.engines.vllm_arguments import BadArgument, engine_arguments
+from service.worker.engines.vllm_arguments import BadArgument, context, engine_arguments
 from service.worker.engines.vllm_result import best_scores
 from service.worker.prompts.build import Wishes, WrongVocabulary, build_prompts
 from service.worker.prompts.profile import Family, Profile, UnknownModel, choose
@@ -73,7 +73,7 @@ class VllmEngine:
             sentence_embedding=folder.sentence_embedding,
             configured=None if settings.profile == "auto" else Family(settings.profile),
         )
-        max_tokens = min(settings.max_model_len, profile.max_tokens or settings.max_model_len)
+        max_tokens, max_model_len = context(settings.max_model_len, profile)
         self._task = "embed" if profile.family is Family.EMBEDDING else "classify"
         report(LoadStep("loading the model"))
         # a vocabulary takes a second to read: beside the weights, not before them
@@ -81,7 +81,7 @@ class VllmEngine:
             in_thread(lambda: self._read_vocabulary(folder, profile, max_tokens))
         )
         try:
-            arithmetic = await self._launched(folder, profile, max_tokens, report)
+            arithmetic = await self._launched(folder, profile, max_model_len, report)
         finally:
             await asyncio.wait({reading})
         self._builder = reading.result()
@@ -99,12 +99,12 @@ class VllmEngine:
         self,
         folder: ModelFolder,
         profile: Profile,
-        max_tokens: int,
+        max_model_len: int,
         report: Callable[[LoadStep], None],
     ) -> str:
         """Launch, and tell how far it is; returns what `VllmCore.launch` returns."""
         launching = asyncio.ensure_future(
-            in_thread(lambda: self._launch(folder, profile, max_tokens))
+            in_thread(lambda: self._launch(folder, profile, max_model_len))
         )
         told: LoadStep | None = None
         while not launching.done():
@@ -115,13 +115,13 @@ class VllmEngine:
                 report(step)
         return launching.result()
 
-    def _launch(self, folder: ModelFolder, profile: Profile, max_tokens: int) -> str:
+    def _launch(self, folder: ModelFolder, profile: Profile, max_model_len: int) -> str:
         settings = self._settings
         return self._core.launch(
             engine_arguments(
                 model=str(folder.path),
                 name=settings.served_name or folder.name,
-                max_tokens=max_tokens,
+                max_model_len=max_model_len,
                 profile=profile,
                 machine=vllm_core.machine(),
                 given=settings.vllm,

@@ -44,6 +44,26 @@ class Machine:
     total_bytes: int | None = None
 
 
+def context(wanted: int, profile: Profile) -> tuple[int, int]:
+    """The longest input, and the `max_model_len` that vLLM needs for it.
+
+    A causal model gets one position more than it is asked for. Up to 0.28 at least, vLLM keeps the
+    last position for a token that a pooling model never makes: an input that fills the context and
+    is read in pieces is never finished, and vLLM goes round in circles while its steps count up.
+
+    Args:
+        wanted: `[engine] max_model_len`.
+        profile: with the positions that the model has.
+    """
+    positions = profile.max_tokens
+    if not profile.is_decoder:
+        longest = min(wanted, positions or wanted)
+        return longest, longest
+    if positions is None or wanted < positions:
+        return wanted, wanted + 1
+    return positions - 1, positions
+
+
 def check_names(given: Collection[str], known: Collection[str]) -> None:
     """Refuse names that vLLM would not take.
 
@@ -67,7 +87,7 @@ def engine_arguments(
     *,
     model: str,
     name: str,
-    max_tokens: int,
+    max_model_len: int,
     profile: Profile,
     machine: Machine,
     given: Mapping[str, Any],
@@ -78,7 +98,7 @@ def engine_arguments(
     Args:
         model: the folder.
         name: what clients call it.
-        max_tokens: longest input.
+        max_model_len: see `context`.
         profile: how the model is used.
         machine: what it runs on.
         given: `[engine.vllm]`.
@@ -91,7 +111,7 @@ def engine_arguments(
     arguments: dict[str, Any] = {
         "model": model,
         "served_model_name": name,
-        "max_model_len": max_tokens,
+        "max_model_len": max_model_len,
         "runner": "pooling",
         "disable_log_stats": True,  # its own loggers; our progress counter is attached all the same
     }

@@ -33,6 +33,7 @@ class Profile:
             head out of the rows of `yes` and `no`.
         max_tokens: longest input that the positions allow; None when the config does not say.
         has_types: the model has two token types.
+        is_decoder: causal, so that an engine may read an input in pieces.
         query_prefix: for embedding models with a known convention.
         document_prefix: likewise.
     """
@@ -41,6 +42,7 @@ class Profile:
     original_qwen3: bool = False
     max_tokens: int | None = None
     has_types: bool = False
+    is_decoder: bool = False
     query_prefix: str = ""
     document_prefix: str = ""
 
@@ -102,6 +104,7 @@ def choose(
         original_qwen3=family is Family.QWEN3_RERANKER and architecture == "Qwen3ForCausalLM",
         max_tokens=_max_tokens(config),
         has_types=isinstance(types, int) and types > 1,
+        is_decoder=not _is_encoder(config),
         query_prefix=query_prefix,
         document_prefix=document_prefix,
     )

@@ -7,6 +7,7 @@ from service.worker.engines.vllm_arguments import (
     BadArgument,
     Machine,
     card_share,
+    context,
     engine_arguments,
 )
 from service.worker.prompts.profile import Family, Profile
@@ -33,7 +34,7 @@ RERANKER = Profile(Family.QWEN3_RERANKER)
 
 def made(profile=RERANKER, machine=CARD, **given):
     return engine_arguments(
-        model="/m", name="n", max_tokens=512, profile=profile, machine=machine, given=given,
+        model="/m", name="n", max_model_len=512, profile=profile, machine=machine, given=given,
         known=KNOWN,
     )  # fmt: skip
 
@@ -144,8 +145,25 @@ def test_a_card_that_others_use_is_shared(free, share):
 
 def test_arguments_that_this_version_lacks_are_left_out():
     arguments = engine_arguments(
-        model="/m", name="n", max_tokens=512, profile=RERANKER, machine=CARD, given={},
+        model="/m", name="n", max_model_len=512, profile=RERANKER, machine=CARD, given={},
         known=KNOWN - {"runner"},
     )  # fmt: skip
 
     assert "runner" not in arguments
+
+
+@pytest.mark.parametrize(
+    ("wanted", "positions", "is_decoder", "expected"),
+    [
+        pytest.param(8192, 40960, True, (8192, 8193), id="a causal model has one to spare"),
+        pytest.param(8192, None, True, (8192, 8193), id="positions unknown"),
+        pytest.param(8192, 8192, True, (8191, 8192), id="as many as it has: one less"),
+        pytest.param(8192, 4096, True, (4095, 4096), id="more than it has"),
+        pytest.param(8192, 512, False, (512, 512), id="an encoder reads an input at once"),
+        pytest.param(256, 512, False, (256, 256), id="an encoder, fewer wanted"),
+    ],
+)
+def test_the_last_position_of_a_causal_model_stays_free(wanted, positions, is_decoder, expected):
+    profile = Profile(Family.QWEN3_RERANKER, max_tokens=positions, is_decoder=is_decoder)
+
+    assert context(wanted, profile) == expected

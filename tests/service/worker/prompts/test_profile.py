@@ -34,14 +34,14 @@ XLMR = {
             QWEN,
             "Qwen/Qwen3-Reranker-0.6B",
             False,
-            Profile(Family.QWEN3_RERANKER, original_qwen3=True, max_tokens=40960),
+            Profile(Family.QWEN3_RERANKER, original_qwen3=True, max_tokens=40960, is_decoder=True),
             id="original Qwen3-Reranker",
         ),
         pytest.param(
             {**QWEN, "architectures": ["Qwen3ForSequenceClassification"], **ONE},
             "seq-cls",
             False,
-            Profile(Family.QWEN3_RERANKER, max_tokens=40960),
+            Profile(Family.QWEN3_RERANKER, max_tokens=40960, is_decoder=True),
             id="converted Qwen3-Reranker",
         ),
         pytest.param(
