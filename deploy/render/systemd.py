@@ -67,6 +67,7 @@ def _values(config: Config, site: Site) -> dict[str, object]:
         "drain_s": drain_s,
         "stop_s": _stop_s(config),
         "keep_logs": config.monitor.keep_logs,
+        "environment_dir": str(config.monitor.unit_environment_dir),
         "unit_prefix": PurePosixPath(config.monitor.unit).name.split("{id}")[0],
         "host": config.service.host,
         "port": config.service.port,

@@ -163,3 +163,16 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path, actuator):
 
 def _run(*command):
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_the_workers_unit_reads_what_the_actuator_writes():
+    sections = {"monitor": {"actuator": "systemd"}}
+    folder = str(config(**sections).monitor.unit_environment_dir)
+    worker = unit("rankguard-worker@.service", **sections)["Service"]
+    watchdog = unit("rankguard-watchdog.service", **sections)["Service"]
+
+    assert worker["EnvironmentFile"] == [f"{folder}/%i.env"]
+    assert "${RANKGUARD_GENERATION}" in worker["ExecStart"][0]
+    assert '"${RANKGUARD_GPU}"' in worker["ExecStart"][0]
+    assert worker["Restart"] == ["no"]
+    assert f"/run/{watchdog['RuntimeDirectory'][0]}" == folder
