@@ -10,8 +10,8 @@ class TimeLimit:
     """Cancels the block when its time is over, and raises `asyncio.TimeoutError` in its place.
 
     `asyncio.wait_for` starts a task for what it waits for, which costs more than most of the waits
-    on a request's way take. A cancellation from outside passes through, also one that comes in the
-    same moment as the end of the time: then nobody is there to be told of a timeout.
+    on a request's way take. A cancellation from outside passes through; also one that comes in the
+    same moment as the end of the time, where tasks count cancellations (Python 3.11 and newer).
     """
 
     __slots__ = ("_fired", "_seconds", "_task", "_timer")

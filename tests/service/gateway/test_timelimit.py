@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
@@ -43,3 +44,19 @@ async def test_limits_nest():
     with pytest.raises(asyncio.TimeoutError):
         async with TimeLimit(10.0), TimeLimit(0.01):
             await asyncio.sleep(10)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks do not count cancellations")
+async def test_cancelling_in_the_moment_of_the_timeout_is_still_cancelling():
+    limit = TimeLimit(10.0)
+
+    async def work() -> None:
+        async with limit:
+            await asyncio.sleep(10)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    limit._fire()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
