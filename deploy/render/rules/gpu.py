@@ -55,6 +55,7 @@ def _reading(monitor: MonitorSettings) -> tuple[AlertRule, ...]:
             action="The card is lost, hangs or needs a reset: `rankguard status` has the reason."
             " The watchdog moves what ran on it.",
             same_as="GpuLost",
+            about=_ABOUT,
         ),
         AlertRule(
             name="RankguardGpuMissing",

@@ -183,3 +183,12 @@ def _promtool():
 
 def _run(*command):
     return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+
+
+def test_an_alert_on_a_card_names_it_as_the_watchdogs_own_alert_does():
+    text = rules_file(config())
+
+    for rule in alert_rules(config()):
+        if rule.about == ("gpu_uuid",):
+            body = text.split(f"alert: {rule.name}\n")[1].split("- alert:")[0]
+            assert 'gpu_uuid: "{{ $labels.uuid }}"' in body
