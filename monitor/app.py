@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
-import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -19,10 +17,6 @@ from types import FrameType
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from alerts.model import Alert
-from alerts.pipeline import Pipeline
-from alerts.senders.apprise import AppriseMissing
-from alerts.senders.build import SecretError
-from alerts.senders.template import TemplateError
 from alerts.settings import AlertSettings
 from alerts.snapshot import PipelineSnapshot
 from monitor.actuators.docker import DockerActuator, connect_docker
@@ -47,7 +41,7 @@ from monitor.collectors.replay import load as load_recording
 from monitor.exporter import SnapshotCollector
 from monitor.html import PageRenderer
 from monitor.inbox import Inbox, KernelSeen
-from monitor.journal import Journal, JournalError
+from monitor.journal import JournalError
 from monitor.keeper import Tools
 from monitor.loop import Loop
 from monitor.memory import fresh_start, to_json
@@ -61,6 +55,7 @@ from monitor.sampling import Sampler
 from monitor.server import Desk, StatusServer
 from monitor.settings import MonitorSettings
 from monitor.snapshot import Snapshot
+from monitor.startup import CannotStart, as_function, build_pipeline, held, open_journal
 from monitor.watch import Watch
 
 EXIT_OK = 0
@@ -78,10 +73,6 @@ class SystemClock:
 
     def now(self) -> Moment:
         return Moment(time.monotonic(), time.time())
-
-
-class CannotStart(Exception):
-    """The watchdog cannot start here; the words say why and what to do."""
 
 
 @dataclass(slots=True)
@@ -158,7 +149,7 @@ def run(
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     state_dir = state_dir.resolve()  # it is part of the mark by which workers are known
     try:
-        with _held(state_dir):
+        with held(state_dir):
             watchdog = _Watchdog(settings, state_dir, worker_command, alerts, gateway_url)
             return watchdog.run(
                 stop_replicas=stop_replicas_on_exit, reload=reload, config_path=config_path
@@ -186,10 +177,10 @@ class _Watchdog:
         self._latest = _Latest()
         self._notices: list[str] = []
         database = state_dir / "journal.db"
-        self._journal = _open_journal(database)
+        self._journal = open_journal(database)
         self._server = self._bind(database)
         self._gpu_reader = self._build_gpu_reader()
-        self._pipeline = _build_pipeline(alerts, database, self._latest.alive)
+        self._pipeline = build_pipeline(alerts, database, self._latest.alive)
         self._scheduler = build_scheduler(6 + 2 * settings.bounds()[1])
         self._board: Board = FileBoard(state_dir)
         self._may_start: Callable[[str], Reason | None] = lambda _: None
@@ -347,7 +338,7 @@ class _Watchdog:
             self._notices.append("observing only: nothing is started, ended or routed from here")
             return observing
         return ProcessActuator(
-            _as_function(command),
+            as_function(command),
             self._state_dir,
             self._inbox.wake,
             keep_logs=settings.keep_logs,
@@ -462,69 +453,3 @@ class _Watchdog:
         ]
         running = [one.id for one in self._board.manifests() if one.watched]
         return [*wanted, *(one for one in running if one not in wanted)]
-
-
-@contextlib.contextmanager
-def _held(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory: one watchdog each, or two would restart each other's workers."""
-    try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        lock = (state_dir / "watchdog.lock").open("a+", encoding="ascii")
-    except OSError as error:
-        raise CannotStart(
-            f"cannot write to the state directory {state_dir}: {error.strerror};"
-            " set [service] state_dir"
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise CannotStart(f"a watchdog (pid {holder}) already holds {state_dir}") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def _open_journal(path: Path) -> Journal:
-    try:
-        return Journal(path)
-    except JournalError as error:
-        raise CannotStart(
-            f"{error}; is the disk full or the file from elsewhere? {path}"
-        ) from error
-
-
-def _build_pipeline(
-    alerts: AlertSettings | None, database: Path, alive: Callable[[], bool]
-) -> Pipeline | None:
-    if alerts is None or not (
-        alerts.receivers or alerts.heartbeat.url or alerts.heartbeat.url_file
-    ):
-        return None
-    try:
-        return Pipeline(alerts, database, host=socket.gethostname(), healthy=alive)
-    except (SecretError, AppriseMissing, TemplateError) as error:
-        raise CannotStart(str(error)) from error
-
-
-def _as_function(command: WorkerCommand | Sequence[str]) -> WorkerCommand:
-    if callable(command):
-        return command
-    base = list(command)
-
-    def build(replica_id: str, generation: int, gpu_uuid: str | None) -> list[str]:
-        gpu = [] if gpu_uuid is None else ["--gpu", gpu_uuid]
-        return [
-            *base,
-            "--id",
-            replica_id,
-            "--generation",
-            str(generation),
-            "--watched",
-            *gpu,
-        ]
-
-    return build

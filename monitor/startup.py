@@ -1,0 +1,88 @@
+"""What must be in order before the watchdog starts, and how it says that it is not."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from alerts.pipeline import Pipeline
+from alerts.senders.apprise import AppriseMissing
+from alerts.senders.build import SecretError
+from alerts.senders.template import TemplateError
+from alerts.settings import AlertSettings
+from monitor.actuators.process import WorkerCommand
+from monitor.journal import Journal, JournalError
+
+
+class CannotStart(Exception):
+    """The watchdog cannot start here; the words say why and what to do."""
+
+
+@contextlib.contextmanager
+def held(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory: one watchdog each, or two would restart each other's workers."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "watchdog.lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise CannotStart(
+            f"cannot write to the state directory {state_dir}: {error.strerror};"
+            " set [service] state_dir"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise CannotStart(f"a watchdog (pid {holder}) already holds {state_dir}") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def open_journal(path: Path) -> Journal:
+    try:
+        return Journal(path)
+    except JournalError as error:
+        raise CannotStart(
+            f"{error}; is the disk full or the file from elsewhere? {path}"
+        ) from error
+
+
+def build_pipeline(
+    alerts: AlertSettings | None, database: Path, alive: Callable[[], bool]
+) -> Pipeline | None:
+    if alerts is None or not (
+        alerts.receivers or alerts.heartbeat.url or alerts.heartbeat.url_file
+    ):
+        return None
+    try:
+        return Pipeline(alerts, database, host=socket.gethostname(), healthy=alive)
+    except (SecretError, AppriseMissing, TemplateError) as error:
+        raise CannotStart(str(error)) from error
+
+
+def as_function(command: WorkerCommand | Sequence[str]) -> WorkerCommand:
+    if callable(command):
+        return command
+    base = list(command)
+
+    def build(replica_id: str, generation: int, gpu_uuid: str | None) -> list[str]:
+        gpu = [] if gpu_uuid is None else ["--gpu", gpu_uuid]
+        return [
+            *base,
+            "--id",
+            replica_id,
+            "--generation",
+            str(generation),
+            "--watched",
+            *gpu,
+        ]
+
+    return build
