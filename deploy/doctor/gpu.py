@@ -41,7 +41,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One card; bytes."""
+    """One card; bytes. With a `fault` nothing else is known of it but the index."""
 
     index: int
     uuid: str
@@ -50,11 +50,13 @@ class Gpu:
     free: int
     holders: tuple[Holder, ...] = ()
     persistence: bool | None = None
+    fault: str = ""
+    fault_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """What NVML says. `cuda` as NVML counts: 12080 is 12.8."""
+    """What NVML says. `cuda` as NVML counts: 12080 is 12.8; 0 where the driver does not say."""
 
     version: str
     cuda: int
@@ -91,6 +93,8 @@ def read_driver(
 
 
 def _gpu(body: Mapping[str, Any]) -> Gpu:
+    if "error" in body:
+        return Gpu(body["index"], "", "", 0, 0, fault=str(body["error"]), fault_code=body["code"])
     return Gpu(
         body["index"],
         body["uuid"],
@@ -118,8 +122,8 @@ def check_gpus(
     wanted = config.engine.kind == "vllm" or bool(expected)
     if isinstance(driver, NoDriver):
         return [_check_absence(driver, wanted=wanted)]
-    cuda = f"{driver.cuda // 1000}.{driver.cuda % 1000 // 10}"
-    findings = [ok("driver", f"{driver.version}, CUDA {cuda}")]
+    cuda = f", CUDA {driver.cuda // 1000}.{driver.cuda % 1000 // 10}" if driver.cuda else ""
+    findings = [ok("driver", f"{driver.version}{cuda}")]
     found = len(driver.gpus)
     if expected is not None and found != expected:
         findings.append(
@@ -147,6 +151,9 @@ def _check_absence(driver: NoDriver, *, wanted: bool) -> Finding:
 
 def _check_card(gpu: Gpu, share: float, ours: frozenset[int]) -> list[Finding]:
     name = f"gpu {gpu.index}"
+    if gpu.fault:
+        fix = _FIX_BY_CODE.get(gpu.fault_code, "drain it and reset it: nvidia-smi --gpu-reset")
+        return [fail(name, f"cannot be read: {gpu.fault}", fix)]
     strangers = [holder for holder in gpu.holders if holder.pid not in ours]
     needed = share * gpu.total
     mine = sum(holder.used_bytes for holder in gpu.holders if holder.pid in ours)

@@ -139,7 +139,7 @@ def check_cuda(driver: Driver | NoDriver, torch_cuda: str | None) -> list[Findin
     Within one major version an older driver works (CUDA's minor version compatibility), with some
     kernels compiled anew; across major versions it does not.
     """
-    if isinstance(driver, NoDriver) or torch_cuda is None:
+    if isinstance(driver, NoDriver) or torch_cuda is None or not driver.cuda:
         return []
     built = [int(part) for part in torch_cuda.split(".")[:2]]
     has = [driver.cuda // 1000, driver.cuda % 1000 // 10]

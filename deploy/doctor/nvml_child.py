@@ -24,11 +24,19 @@ def read() -> dict[str, Any]:
         count = pynvml.nvmlDeviceGetCount()
         return {
             "driver": pynvml.nvmlSystemGetDriverVersion(),
-            "cuda": pynvml.nvmlSystemGetCudaDriverVersion_v2(),
-            "gpus": [_gpu(pynvml, index) for index in range(count)],
+            "cuda": _or_none(pynvml, pynvml.nvmlSystemGetCudaDriverVersion_v2) or 0,
+            "gpus": [_card(pynvml, index) for index in range(count)],
         }
     except pynvml.NVMLError as error:
         return {"error": str(error), "code": getattr(error, "value", 999)}
+
+
+def _card(nvml: Any, index: int) -> dict[str, Any]:
+    """A card that fails is told as that: the others are there all the same."""
+    try:
+        return _gpu(nvml, index)
+    except nvml.NVMLError as error:
+        return {"index": index, "error": str(error), "code": getattr(error, "value", 999)}
 
 
 def _gpu(nvml: Any, index: int) -> dict[str, Any]:
@@ -57,7 +65,7 @@ def _or_none(nvml: Any, call: Callable[[], Any]) -> Any:
     """What a card or driver does not support is not there; anything else is an error."""
     try:
         return call()
-    except nvml.NVMLError_NotSupported:
+    except (nvml.NVMLError_NotSupported, nvml.NVMLError_FunctionNotFound):
         return None
 
 

@@ -11,6 +11,7 @@ from deploy.config import Config
 from deploy.doctor.finding import Finding
 from deploy.doctor.gpu import Driver, Gpu, Holder, NoDriver, check_gpus, read_driver
 from deploy.doctor.model import check_cuda
+from tests.monitor.nvml.driver import FakeDriver, compiler_is_there
 
 Level = Finding.Level
 GIB = 2**30
@@ -154,6 +155,59 @@ def test_a_driver_that_hangs_is_left_behind_after_the_limit():
 
     assert time.monotonic() - began < 5
     assert read == NoDriver("NVML did not answer within 0.1 s", None)
+
+
+def test_a_card_that_is_lost_is_a_failure_and_hides_no_other():
+    lost = Gpu(1, "", "", 0, 0, fault="GPU is lost", fault_code=15)
+
+    found = levels(check_gpus(VLLM, driver(gpu(free=79), lost), expected=2))
+
+    assert (found["gpu 0"], found["gpu 1"], found["gpu count"]) == (Level.OK, Level.FAIL, Level.OK)
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory):
+    """A driver of our own in C, under the real binding."""
+    if not compiler_is_there():
+        pytest.skip("needs gcc")
+    made = FakeDriver(tmp_path_factory.mktemp("nvml"))
+    made.build()
+    return made
+
+
+def test_the_real_binding_reads_every_card_although_one_is_lost(fake, monkeypatch):
+    for name, value in fake.environment.items():
+        monkeypatch.setenv(name, value)
+    fake.say("count 2", "code 1 15")
+
+    read = read_driver()
+
+    assert isinstance(read, Driver)
+    assert [card.fault_code for card in read.gpus] == [0, 15]
+    assert read.gpus[0].uuid
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        pytest.param("init 9", 9, id="the driver is not loaded"),
+        pytest.param("init 18", 18, id="it was upgraded under running processes"),
+    ],
+)
+def test_the_real_binding_says_why_there_is_no_driver(fake, monkeypatch, line, code):
+    for name, value in fake.environment.items():
+        monkeypatch.setenv(name, value)
+    fake.say("count 2", line)
+
+    assert read_driver().code == code
+
+
+def test_an_init_that_hangs_in_the_driver_is_left_behind(fake, monkeypatch):
+    for name, value in fake.environment.items():
+        monkeypatch.setenv(name, value)
+    fake.say("count 2", "hang init")
+
+    assert read_driver(limit_s=1.0) == NoDriver("NVML did not answer within 1 s", None)
 
 
 def test_without_a_driver_the_real_child_says_so():
