@@ -139,7 +139,7 @@ def _status(url):
 def _rerank(port, key):
     body = {
         "query": "how tall is the Eiffel tower",
-        "documents": ["Bananas are yellow.", "La tour Eiffel mesure 330 mètres."],
+        "documents": ["Bananas are yellow.", "La tour Eiffel fait 330 mètres."],
     }
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/rerank",

@@ -118,7 +118,7 @@ until "$PREFIX/bin/python" -m deploy.docker.ready; do
     i=$((i+1)); test $i -lt 60; sleep 0.5
 done
 "$PREFIX/bin/rankguard" rerank --config "$CONFIG" "how tall is the Eiffel tower" \
-    "Bananas are yellow." "La tour Eiffel mesure 330 metres." --json
+    "Bananas are yellow." "La tour Eiffel fait 330 metres." --json
 kill $pid
 wait $pid
 """
