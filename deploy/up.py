@@ -23,7 +23,7 @@ import requests
 
 from deploy.config import Config
 from deploy.doctor.finding import Finding
-from deploy.doctor.host import check_host
+from deploy.doctor.host import check_host, check_state_dir
 from service.manifest import Manifest, read_manifest, replicas_dir
 from service.process import boot_id, started_ticks
 from service.worker.engines.e5.place import is_complete, model_folder
@@ -244,13 +244,13 @@ def up(config: Config, file: Path | None) -> int:
         print(text, file=sys.stderr, flush=True)
 
     state_dir = config.service.state_dir
-    findings = [item for item in check_host(config) if item.level is Finding.Level.FAIL]
-    if findings:
-        for finding in findings:
-            say(f"{finding.check}: {finding.message}\n  fix: {finding.fix}")
+    if not _passes([check_state_dir(state_dir)], say):
         return EXIT_USAGE
     try:
         with hold(state_dir):
+            _await_last_run(config, say)
+            if not _passes(check_host(config), say):
+                return EXIT_USAGE
             kind, why = resolve_kind(config.engine)
             say(f"engine: {kind} ({why})")
             if kind == "embedded" and not _prepare_model(config, file):
@@ -260,6 +260,36 @@ def up(config: Config, file: Path | None) -> int:
         say(f"rankguard already runs on {state_dir} (pid {error}); stop it, or set another")
         say("  fix: RANKGUARD_SERVICE__STATE_DIR=… and other ports")
         return EXIT_USAGE
+
+
+def _passes(findings: list[Finding], say: Callable[[str], None]) -> bool:
+    failed = [item for item in findings if item.level is Finding.Level.FAIL]
+    for finding in failed:
+        say(f"{finding.check}: {finding.message}\n  fix: {finding.fix}")
+    return not failed
+
+
+def _await_last_run(config: Config, say: Callable[[str], None]) -> None:
+    """An `up` that was killed leaves a watchdog that drains its replicas before it ends."""
+    lock = config.service.state_dir / "watchdog.lock"
+    deadline = time.monotonic() + config.service.drain_timeout_s + _GRACE_S
+    told = False
+    while time.monotonic() < deadline and _is_held(lock):
+        if not told:
+            say("waiting: the watchdog of an earlier run is still ending")
+            told = True
+        time.sleep(_POLL_S)
+
+
+def _is_held(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def _prepare_model(config: Config, file: Path | None) -> bool:

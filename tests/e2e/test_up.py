@@ -44,6 +44,20 @@ def test_ctrl_c_drains_and_leaves_nothing(tmp_path):
         assert "stopped" in running.log("up")
 
 
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["drained", "killed"])
+def test_it_starts_again_on_the_directory_that_it_left(tmp_path, end):
+    with stack(tmp_path) as running:
+        for name in ("first", "second"):
+            process = running.start(name, "up")
+            running.wait_ready()
+            assert running.rerank().status_code == 200
+            process.send_signal(end)
+            process.wait(20)
+            until("the gateway is gone", lambda: not running.is_ready(), 20)
+
+        assert running.incidents() == []
+
+
 def test_a_second_ctrl_c_forces(tmp_path):
     with stack(tmp_path) as running:
         process = running.start("up", "up")
