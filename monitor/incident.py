@@ -43,13 +43,13 @@ def to_alert(incident: Incident, host: str) -> Alert:
     """The transition that this incident is in: firing while it is open, resolved after.
 
     Its id is the same however often it is made, so that a crash between journal and outbox
-    cannot send it twice under two names.
+    cannot send it twice under two names. An incident that gets worse is another transition.
     """
     status = incident.status
     cause = fingerprint(incident.name, host, incident.replica, incident.gpu_uuid)
     resolved = incident.resolved_at is not None
     return Alert(
-        id=f"{cause}-{incident.id}-{status.value}",
+        id=f"{cause}-{incident.id}-{incident.severity.value}-{status.value}",
         fingerprint=cause,
         incident=incident.id,
         name=incident.name,

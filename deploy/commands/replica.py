@@ -27,10 +27,15 @@ def list_replicas(config: ConfigFile = None, as_json: Json = False) -> None:
         print_replicas(body)
 
 
-@app.command(epilog=examples("rankguard replica drain replica-1"))
-def drain(replica: ReplicaId, config: ConfigFile = None) -> None:
+@app.command(epilog=examples("rankguard replica drain replica-1 --hours 2"))
+def drain(
+    replica: ReplicaId,
+    config: ConfigFile = None,
+    hours: Annotated[float, typer.Option(min=0.0, help="0: until undrain")] = 0.0,
+) -> None:
     """Take a replica out of traffic, finish what it has, and stop it until `undrain`."""
-    print(act(config, f"replicas/{replica}/drain"))
+    body = {"hours": hours} if hours else {}
+    print(act(config, f"replicas/{replica}/drain", body))
 
 
 @app.command(epilog=examples("rankguard replica undrain replica-1"))
