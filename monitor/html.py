@@ -66,7 +66,8 @@ ol{padding-left:1.2rem}time{font-variant-numeric:tabular-nums;opacity:.7}
 <p><small>{{ figures }}</small></p><p><small>{{ c.uuid }}</small></p></div>{% endfor %}
 </div>{% endif %}
 <h2>Incidents</h2>{% if not incidents %}<p class="dim">none so far</p>{% endif %}
-{% for one in incidents %}<div id="incident-{{ one.id }}" class="card {{ 'wait' if one.over else 'bad' }}">
+{% for one in incidents %}
+<div id="incident-{{ one.id }}" class="card {{ 'wait' if one.over else 'bad' }}">
 <b>{{ one.id }} {{ one.name }}</b> · {{ one.status }} · {{ one.reason }}
 <p>{{ one.summary }}</p><p><small>{{ one.times }}</small></p>
 {% if one.actions %}<ol>{% for action in one.actions %}<li>{{ action }}</li>{% endfor %}</ol>
