@@ -21,6 +21,9 @@ from service.errors import BodyTimeout, ServiceError, TooLarge, error_body, stat
 from service.metrics import ROUTES, GatewayMetrics
 
 access = logging.getLogger("rankguard.access")
+
+PROBES = frozenset({"/livez", "/readyz", "/health"})
+"""Asked several times a second while a service starts; "not ready" is an answer, and no news."""
 logger = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
@@ -102,7 +105,7 @@ class Envelope:
         if route in ROUTES and scope["method"] == "POST":
             self._metrics.requests.labels(route, str(int(status))).inc()
             self._metrics.request_seconds.labels(route).observe(seconds)
-        elif status < HTTPStatus.BAD_REQUEST:
+        elif status < HTTPStatus.BAD_REQUEST or route in PROBES:
             return
         access.info(
             "request",
