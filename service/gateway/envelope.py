@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import BodyTimeout, ServiceError, TooLarge, error_body, status_of
 from service.metrics import ROUTES, GatewayMetrics
 
+logger = logging.getLogger(__name__)
 access = logging.getLogger("rankguard.access")
 
 PROBES = frozenset({"/livez", "/readyz", "/health"})
 """Asked several times a second while a service starts; "not ready" is an answer, and no news."""
-logger = logging.getLogger(__name__)
 
 CLIENT_GONE = 499
 """nginx's number for a client that closed before the answer; nobody receives it."""
