@@ -36,6 +36,7 @@ _ASK_VERSIONS = (
     "names = {d for m in ('vllm', 'torch', 'transformers') for d in packages_distributions()[m]};"
     "import json; print(json.dumps({name: version(name) for name in sorted(names)}))"
 )
+_LOG_WIDTH = 120
 _CARDS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -44,7 +45,7 @@ def main() -> int:
     given = _arguments()
     # end like Ctrl-C: the sides are stopped on the way out
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    console = Console(highlight=False, stderr=True)
+    console = _console(stderr=True)
     began = time.monotonic()
     made_by = provenance.observe("aiohttp", "uvicorn", "uvloop").to_json()
     with tempfile.TemporaryDirectory(prefix="rankguard-bench-") as name:
@@ -90,6 +91,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--logs", type=Path, help="keep the sides' logs and state in this folder")
     parser.add_argument("-o", "--out", type=Path, default=Path("build"))
     return parser.parse_args()
+
+
+def _console(*, stderr: bool) -> Console:
+    # in a log the tables keep their columns
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else _LOG_WIDTH
+    return Console(highlight=False, stderr=stderr, width=width)
 
 
 def _contest(options: contest.Options, console: Console, began: float) -> outcome.Outcome:
@@ -165,7 +172,7 @@ def _finish(found: outcome.Outcome, body: dict[str, Any], out: Path, console: Co
         ("target", "wanted", "measured", ""),
         [(row.name, row.wanted, row.found, "met" if row.met else "MISSED") for row in rows],
     )
-    Console(highlight=False).print(report.table(cells))
+    _console(stderr=False).print(report.table(cells))
     console.print(f"{out / 'bench.json'} {out / 'bench.png'}", style="dim", soft_wrap=True)
     return 0 if all(row.met for row in rows) else 1
 
