@@ -46,8 +46,7 @@ unit: $(VENV)/.dev ## fast tests: no process of ours is started
 
 e2e: $(VENV)/.dev ## real processes, sockets and signals
 	$(BIN)/python -m pytest -q -m "e2e and not real and not gpu" --cov --cov-append --cov-report=
-	$(BIN)/coverage combine --append --quiet || true
-	$(BIN)/coverage report | tail -n 1
+	$(BIN)/coverage report | grep TOTAL
 
 test-real: test-vllm test-clients test-peers ## against real peers: vLLM, client libraries, Prometheus, Alertmanager, nginx …
 
