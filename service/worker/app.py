@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -309,6 +310,6 @@ def run(settings: ServiceSettings, engine: EngineSettings, identity: Identity) -
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     guardian = Guardian.start()
     try:
-        return asyncio.run(serve(settings, engine, identity))
+        return uvloop.run(serve(settings, engine, identity))
     finally:
         guardian.dismiss()
