@@ -16,7 +16,6 @@ import pytest
 from tests.waiting import free_port, until
 
 REPOSITORY = Path(__file__).parents[2]
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "python3,python3-venv,tini,ca-certificates"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -56,7 +55,7 @@ def image(buildah, tmp_path_factory):
     rootfs = tmp_path_factory.mktemp("debian") / "rootfs"
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm"]
     done = subprocess.run(
-        [*command, str(rootfs), MIRROR], capture_output=True, text=True, timeout=600, check=False
+        [*command, str(rootfs)], capture_output=True, text=True, timeout=600, check=False
     )
     if done.returncode != 0:
         pytest.skip(f"no Debian to build on: {done.stdout[-300:]}")

@@ -22,7 +22,6 @@ from deploy.render.host import Site
 from tests.waiting import free_port, until
 
 BOOT = Path(__file__).with_name("boot.sh")
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = "systemd,systemd-sysv,dbus,python3,procps,logrotate"
 PYTHON = "3.11"  # bookworm's
 
@@ -126,7 +125,7 @@ def machine(tmp_path_factory):
     root, bundle = folder / "root", folder / "bundle"
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm"]
     done = subprocess.run(
-        [*command, str(root), MIRROR], capture_output=True, text=True, timeout=600, check=False
+        [*command, str(root)], capture_output=True, text=True, timeout=600, check=False
     )
     if done.returncode != 0:
         pytest.skip(f"no Debian to boot: {done.stdout[-300:]}")

@@ -22,7 +22,7 @@ from tests.faults.result import Result
 from tests.faults.scenarios import FAULTS, Fault
 from tests.waiting import until
 
-RECORDING = Path(__file__).parents[1] / "recordings" / "eight-h100.jsonl"
+RECORDING = Path(__file__).parents[1] / "recordings" / "h100x8.jsonl"
 
 
 def run_fault(fault: Fault, engine: str) -> Result:
