@@ -312,6 +312,7 @@ class _Watchdog:
             journal=journal,
             now=time.time,
             page=PageRenderer(),
+            alerts=lambda: None if self._pipeline is None else self._pipeline.desk,
         )
         host, port = self._settings.host, self._settings.port
         try:

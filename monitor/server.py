@@ -17,6 +17,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from alerts.desk import Desk as AlertDesk
+from monitor import alertapi
 from monitor.html import PageRenderer
 from monitor.inbox import CommandAsked, CordonAsked
 from monitor.journal import JournalError, read_recent
@@ -44,6 +46,7 @@ class Desk:
         latest: the last snapshot, None before the first.
         command: passes an operator's request on; its effect shows in later snapshots.
         now: Unix seconds.
+        alerts: silences and acknowledgements; None while no receivers are configured.
     """
 
     latest: Callable[[], Snapshot | None]
@@ -52,6 +55,7 @@ class Desk:
     journal: Path
     now: Callable[[], float]
     page: PageRenderer
+    alerts: Callable[[], AlertDesk | None] = lambda: None
 
 
 class StatusServer(ThreadingHTTPServer):
@@ -105,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, generate_latest(desk.registry), CONTENT_TYPE_LATEST)
         elif path == "/livez":
             self._livez(snapshot)
+        elif path.startswith("/api/"):
+            self._send_json(*alertapi.read(desk.alerts(), path.strip("/").split("/")[1:]))
         elif snapshot is None:
             self._send_json(HTTPStatus.SERVICE_UNAVAILABLE, {"state": "starting"})
         elif path == "/readyz":
@@ -135,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif len(parts) == 4 and parts[:2] == ["api", "gpus"]:
             self._command_gpu(parts[2], parts[3], body)
         else:
-            self._send_json(HTTPStatus.NOT_FOUND, {"error": "no such command"})
+            self._send_json(*alertapi.order(self.server.desk.alerts(), parts[1:], body))
 
     def _command_replica(self, replica_id: str, verb: str, body: dict[str, Any]) -> None:
         snapshot = self.server.desk.latest()

@@ -142,6 +142,9 @@ class Stack:
 
     def wait_ready(self, replicas: int = 1, limit_s: float = 30.0) -> None:
         until("the gateway is ready", self.is_ready, limit_s)
+        self.wait_healthy(replicas, limit_s)
+
+    def wait_healthy(self, replicas: int = 1, limit_s: float = 30.0) -> None:
         until(f"{replicas} replicas are healthy", lambda: self.routable() >= replicas, limit_s)
 
     def rerank(self, **body: object) -> requests.Response:
