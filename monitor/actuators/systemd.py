@@ -123,7 +123,8 @@ class SystemdActuator:
         try:
             # an instance that was started anew since is not ours to kill
             if exists(identity) is not None or self._main_pid(unit) in {0, identity.pid}:
-                self._run(["kill", f"--signal={name}", f"--kill-whom={whom}", unit])
+                # the option's name until systemd 252, which takes both
+                self._run(["kill", f"--signal={name}", f"--kill-who={whom}", unit])
         except ActuatorError as error:
             log.warning("%s", error)
 

@@ -72,7 +72,7 @@ class FakeSystemctl:
 
     def on_kill(self, arguments):
         number = signal.SIGKILL if "--signal=KILL" in arguments else signal.SIGTERM
-        if "--kill-whom=main" in arguments:
+        if "--kill-who=main" in arguments:
             os.kill(self.spawned.pid, number)
         else:
             self.spawned.kill_all(number)
