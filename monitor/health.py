@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from monitor.model import (
     CanaryOutcome,
+    CanaryResult,
     Evidence,
     Health,
     Manifest,
@@ -192,13 +193,21 @@ def _stalled(evidence: Evidence, limits: HealthLimits, now: float) -> Verdict | 
             return Verdict(Health.STARVED, Reason.STARVED, f"{detail}, waits for a CPU")
         return Verdict(Health.BUSY, Reason.BUSY, f"{detail}, but it is computing")
     canary = evidence.canary
-    if canary is None or canary.began < since or canary.outcome is CanaryOutcome.PASSED:
+    if canary is None or not _confirms(canary, since):
         return Verdict(Health.SUSPECT, Reason.STALL_UNCONFIRMED, detail)
     return Verdict(
         Health.HUNG, Reason.NO_PROGRESS, f"{detail}, canary {canary.outcome.value}", stalled_s
     )
 
 
+def _confirms(canary: CanaryResult, since: float) -> bool:
+    """Whether a canary says the same: it failed, and all of it or a good part lay in the stall."""
+    if canary.outcome is CanaryOutcome.PASSED:
+        return False
+    return canary.began >= since or canary.ended - since >= _CONFIRMING_S
+
+
+_CONFIRMING_S = 1.0
 _CANARY_RETRY_S = 0.2
 _ASK_AFTER = 0.3  # share of stall_s after which a standstill is worth a canary
 

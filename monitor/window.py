@@ -43,6 +43,7 @@ class Window:
         self._progress_at = started_at
         self._failing_since: float | None = None
         self._stalled_since: float | None = None
+        self._failed_at = 0  # failures up to the last progress
         self._moved_at = started_at
         self._usual_gap_s = 0.0
         self._stopped_since: float | None = None
@@ -116,11 +117,15 @@ class Window:
         self._progress, self._progress_at = sample, now
 
     def _see_work(self, sample: Progress, at: float, *, moved: bool) -> None:
-        # `failed` is no progress: the requests of a hung engine fail too, by their deadlines
-        if moved or sample.in_flight == 0:
+        # `failed` is no progress: the requests of a hung engine fail too, by their deadlines or
+        # because the gateway gave them to another replica; work that only failed leaves a doubt,
+        # which the canary settles
+        doubtful = sample.in_flight > 0 or sample.failed > self._failed_at
+        if moved or not doubtful:
             if moved and self._stalled_since is not None and self._canary_good:
                 self._usual_gap_s = max(self._usual_gap_s, at - self._moved_at)
             self._moved_at = at
+            self._failed_at = sample.failed
             self._stalled_since = None
         elif self._stalled_since is None:
             # from the last progress, or from the arrival of the oldest work when that is later

@@ -72,6 +72,24 @@ LOADING = manifest(WorkerState.LOADING)
             id="work in flight, no progress, canary failed",
         ),
         pytest.param(
+            healthy(
+                **STALL,
+                canary=canary(CanaryOutcome.TIMED_OUT, began=NOW - 4.5, took=2),
+            ),
+            Health.HUNG,
+            Reason.NO_PROGRESS,
+            id="a canary that failed began just before, and most of it lay in the standstill",
+        ),
+        pytest.param(
+            healthy(
+                **STALL,
+                canary=canary(CanaryOutcome.TIMED_OUT, began=NOW - 5.8, took=2),
+            ),
+            Health.SUSPECT,
+            Reason.STALL_UNCONFIRMED,
+            id="a canary that failed before the standstill says nothing of it",
+        ),
+        pytest.param(
             healthy(**STALL, canary=TIMED_OUT, effort=Effort(0.03, 0.0)),
             Health.HUNG,
             Reason.NO_PROGRESS,

@@ -63,6 +63,21 @@ def test_failed_jobs_are_no_progress():
     assert window.evidence().stalled_since is not None
 
 
+def test_work_that_only_failed_leaves_a_doubt_until_something_is_completed():
+    """The gateway takes its chunks back from a replica that hangs: nothing is in flight then."""
+    window = watched()
+    window.see_progress(progress(completed=5, in_flight=2), T + 1, T + 1)
+    window.see_progress(progress(completed=5, failed=2), T + 2, T + 2)
+    window.see_progress(progress(completed=5, failed=2), T + 3, T + 3)
+    doubted = window.evidence().stalled_since
+
+    window.see_progress(progress(completed=9, failed=2), T + 4, T + 4)
+    window.see_progress(progress(completed=9, failed=2), T + 5, T + 5)
+
+    assert doubted == T + 1
+    assert window.evidence().stalled_since is None
+
+
 def test_it_learns_how_long_steps_usually_take():
     window = watched()
     window.see_progress(progress(in_flight=4), T + 1, T + 1)
