@@ -25,7 +25,7 @@ from tests.waiting import until
 RECORDING = Path(__file__).parents[1] / "recordings" / "h100x8.jsonl"
 
 
-def run_fault(fault: Fault, engine: str) -> Result:
+def run_fault(fault: Fault, engine: str, slack: float) -> Result:
     """One fault on a stack of its own."""
     result = Result(fault.id, fault.name, fault.must_act)
     trouble = ""
@@ -51,7 +51,7 @@ def run_fault(fault: Fault, engine: str) -> Result:
         for name in sorted(before.keys() & after.keys())
         if before[name] != after[name]
     ]
-    result.judge(fault.bounds, len(incidents), trouble)
+    result.judge(fault.bounds, len(incidents), trouble, slack)
     if load.failed:
         result.why += f" (first: {load.failed[0].status} {load.failed[0].text[:200]})"
     return result
@@ -141,6 +141,9 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="ids of faults, such as 15 16b")
     parser.add_argument("--engine", default="scripted", choices=["scripted", "embedded"])
     parser.add_argument("--saturation-minutes", type=float, default=5.0)
+    parser.add_argument(
+        "--slack", type=float, default=1.0, help="factor on promised times, on a shared machine"
+    )
     parser.add_argument("--cost-seconds", type=float, default=30.0)
     parser.add_argument("-o", "--output", type=Path, default=Path("build/faults.json"))
     given = parser.parse_args()
@@ -149,7 +152,7 @@ def main() -> int:
     for fault in FAULTS:
         if given.only and fault.id not in given.only:
             continue
-        result = run_fault(fault, given.engine)
+        result = run_fault(fault, given.engine, given.slack)
         results.append(result)
         print(row(result), flush=True)
     body: dict[str, Any] = {"run": _run(started, given), "faults": [asdict(r) for r in results]}

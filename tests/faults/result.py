@@ -38,10 +38,11 @@ class Result:
     ok: bool = True
     why: str = ""
 
-    def judge(self, bounds: Bounds, incidents: int, trouble: str) -> None:
+    def judge(self, bounds: Bounds, incidents: int, trouble: str, slack: float) -> None:
         """Fill in `ok` and `why`, which names every bound that was missed.
 
         Args:
+            slack: what times may be late by, as a factor, where the machine is shared.
             trouble: why the run itself did not get to its end; empty when it did.
         """
         missed = [trouble] if trouble else []
@@ -55,7 +56,7 @@ class Result:
             ("detected", self.detected_s, bounds.detected_s),
             ("recovered", self.recovered_s, bounds.recovered_s),
         ):
-            if bound is not None and (value is None or value > bound):
+            if bound is not None and (value is None or value > slack * bound):
                 missed.append(f"{name} in {value} s, promised {bound:g} s")
         if self.wrong and not bounds.may_be_wrong:
             missed.append(f"{self.wrong} of {self.sent} answers were wrong")
