@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alerts.settings import AlertSettings
 from monitor.settings import MonitorSettings
+from service.gateway.auth import is_loopback
 from service.settings import EngineSettings, ServiceSettings
 
 if sys.version_info >= (3, 11):
@@ -28,7 +29,6 @@ else:
 ENV_PREFIX = "RANKGUARD_"
 ENV_NESTING = "__"
 DEFAULT_FILE = Path("rankguard.toml")
-_LOOPBACK = ("127.", "::1", "localhost")
 
 
 class Config(BaseModel):
@@ -144,10 +144,6 @@ def _suggestion(sections: list[str], key: str) -> str:
         model = field.annotation
     close = difflib.get_close_matches(key, getattr(model, "model_fields", {}), n=1)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def is_loopback(host: str) -> bool:
-    return host.startswith(_LOOPBACK)
 
 
 def _cross_check(config: Config) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.manifest import Manifest, read_manifest, remove_manifest, replicas_dir
+from service.manifest import Manifest, read_manifests, remove_manifest
 from service.process import boot_id, started_ticks
 
 _POLL_S = 0.1
@@ -40,10 +40,7 @@ def stop_replicas(
     A manifest whose process is gone is removed. Safe to call when nothing runs.
     """
     running = []
-    for path in sorted(replicas_dir(state_dir).glob("*.json")):
-        manifest = read_manifest(path)
-        if manifest is None:
-            continue
+    for manifest in read_manifests(state_dir):
         if is_running(manifest):
             running.append(manifest)
         else:

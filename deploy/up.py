@@ -24,7 +24,7 @@ import requests
 from deploy.config import Config
 from deploy.doctor.finding import Finding
 from deploy.doctor.host import check_host, check_state_dir
-from service.manifest import Manifest, read_manifest, replicas_dir
+from service.manifest import Manifest, read_manifests, replicas_dir
 from service.process import boot_id, started_ticks
 from service.worker.engines.e5.place import is_complete, model_folder
 from service.worker.select import resolve_kind
@@ -185,8 +185,7 @@ class Up:
         return answer.ok, str(body.get("reason", answer.status_code))
 
     def _manifests(self) -> list[Manifest]:
-        paths = replicas_dir(self._config.service.state_dir).glob("*.json")
-        return [manifest for path in paths if (manifest := read_manifest(path)) is not None]
+        return read_manifests(self._config.service.state_dir)
 
     def _hopeless(self) -> bool:
         """Every replica said that another start would change nothing."""

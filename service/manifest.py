@@ -103,6 +103,12 @@ def read_manifest(path: Path) -> Manifest | None:
         return None
 
 
+def read_manifests(state_dir: Path) -> list[Manifest]:
+    """Every manifest in the state directory, by the replica's name; what is none is left out."""
+    paths = sorted(replicas_dir(state_dir).glob("*.json"))
+    return [manifest for path in paths if (manifest := read_manifest(path)) is not None]
+
+
 def read_verdict(path: Path) -> Verdict | None:
     """The verdict in the file, or None when there is none."""
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from service.manifest import Manifest, read_manifest, replicas_dir
+from service.manifest import Manifest, read_manifests
 from service.process import boot_id, started_ticks
 
 _MIB = 2**20
@@ -25,8 +25,7 @@ class Usage:
 
 def replica_pids(state_dir: Path) -> list[int]:
     """The replicas' processes that the manifests of a state directory name, dead ones left out."""
-    manifests = [read_manifest(path) for path in sorted(replicas_dir(state_dir).glob("*.json"))]
-    return [each.pid for each in manifests if each is not None and is_alive(each)]
+    return [each.pid for each in read_manifests(state_dir) if is_alive(each)]
 
 
 def is_alive(manifest: Manifest) -> bool:

@@ -33,7 +33,7 @@ def run(
     from deploy.chaos.fault import NotPossible, Outcome, choose, follow
     from deploy.config import load
     from monitor.journal import read_incidents
-    from service.manifest import read_manifest, replicas_dir
+    from service.manifest import read_manifests
 
     if (fault is None) != every:
         print("usage: rankguard chaos FAULT, or --all", file=sys.stderr)
@@ -48,12 +48,7 @@ def run(
     outcomes: list[Outcome] = []
     try:
         for one in Fault if fault is None else (fault,):
-            manifests = [
-                m
-                for path in sorted(replicas_dir(state_dir).glob("*.json"))
-                if (m := read_manifest(path))
-            ]
-            victim = choose(manifests, replica)
+            victim = choose(read_manifests(state_dir), replica)
             for told in follow(one, victim, incidents, limit_s=limit_s):
                 if isinstance(told, Outcome):
                     outcomes.append(told)

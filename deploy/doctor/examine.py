@@ -12,7 +12,7 @@ from deploy.config import Config
 from deploy.doctor import gpu, host, model, secrets, webhook
 from deploy.doctor.finding import Finding
 from deploy.stop import is_running
-from service.manifest import read_manifest, replicas_dir
+from service.manifest import read_manifests
 from service.worker.select import resolve_kind
 
 
@@ -92,9 +92,8 @@ def _watchdog_port(config: Config, *, ours: bool) -> Finding:
 def _our_processes(config: Config) -> frozenset[int]:
     """Pids of our running replicas and of their children: an engine holds memory in a child."""
     found: set[int] = set()
-    for path in replicas_dir(config.service.state_dir).glob("*.json"):
-        manifest = read_manifest(path)
-        if manifest is None or not is_running(manifest):
+    for manifest in read_manifests(config.service.state_dir):
+        if not is_running(manifest):
             continue
         found.add(manifest.pid)
         with contextlib.suppress(psutil.Error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.config import Config, is_loopback, show
+from deploy.config import Config, show
 from deploy.doctor.secrets import secret_files
 from deploy.render import dashboards
 from deploy.render.alertmanager import alertmanager
@@ -12,6 +12,7 @@ from deploy.render.artefact import Artefact
 from deploy.render.host import Site, Target
 from deploy.render.prometheus import RULES_FILE, rules_file, scrape_file
 from deploy.render.template import fill
+from service.gateway.auth import is_loopback
 
 VLLM_IMAGE = "rankguard:vllm"
 EMBEDDED_IMAGE = "rankguard:embedded"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from deploy.config import Config, is_loopback
+from deploy.config import Config
+from service.gateway.auth import is_loopback
 
 PREFIX = PurePosixPath("/opt/rankguard")
 CONFIG_FILE = PurePosixPath("/etc/rankguard/rankguard.toml")

@@ -65,6 +65,11 @@ def test_a_variable_that_looks_like_a_number_may_be_a_name():
             id="an open port without keys is refused",
         ),
         pytest.param(
+            "[service]\nhost = 'localhost.example'\n",
+            [r"beyond loopback"],
+            id="a name that only begins like loopback is not it",
+        ),
+        pytest.param(
             "[service]\nport = 9400\n", [r"same as \[service\] port"], id="two listeners, one port"
         ),
         pytest.param("[service\n", ["not TOML"], id="not TOML"),

@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from service.manifest import Manifest, read_manifest, replicas_dir
+from service.manifest import Manifest, read_manifest, read_manifests, replicas_dir
 from tests.waiting import free_port, until
 
 QUERY = "how do I reset my password"
@@ -118,8 +118,7 @@ class Stack:
         )
 
     def manifests(self) -> list[Manifest]:
-        paths = sorted(replicas_dir(self.state_dir).glob("*.json"))
-        return [manifest for path in paths if (manifest := read_manifest(path))]
+        return read_manifests(self.state_dir)
 
     def manifest(self, replica: str) -> Manifest | None:
         return read_manifest(replicas_dir(self.state_dir) / f"{replica}.json")
