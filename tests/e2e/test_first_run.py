@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.e2e.stack import stack
+from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -83,6 +84,8 @@ def test_everything_says_that_this_is_the_embedded_model(running):
     model = requests.get(f"{running.url}/v1/models", timeout=5).json()["data"][0]
     page = requests.get(f"{running.watchdog_url}/", timeout=5).text
 
+    # `up` says it when it sees that the gateway is ready, and it need not be the first to see
+    until("up tells its notice", lambda: "note    " in running.log("up"))
     for text in (model["notice"], running.log("up"), running.cli("status").stdout, page):
         assert "multilingual-e5-small" in text
         assert "vllm" in text

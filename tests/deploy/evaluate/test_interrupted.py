@@ -27,7 +27,7 @@ def answered(folder):
 )
 def test_a_run_that_was_stopped_is_finished_by_the_same_command(tmp_path, stop, code):
     """1. start, 2. stop it after some answers, 3. the same command asks only for the rest."""
-    with serving(Endpoint(delay_s=0.05)) as server:
+    with serving(Endpoint(delay_s=0.2)) as server:
         first = subprocess.Popen(
             command(server.url, tmp_path), stderr=subprocess.PIPE, env=dict(os.environ, TERM="dumb")
         )
