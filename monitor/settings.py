@@ -111,6 +111,11 @@ class MonitorSettings(BaseModel):
     gpu_timeout_s: float = Field(
         1.5, gt=0, le=30, description="how long a card may take to answer before it is read apart"
     )
+    kernel_log: Path = Field(
+        Path("/dev/kmsg"),
+        description="where the kernel's records are read: in a container, where the host's is"
+        " mounted; a named pipe may stand in for it",
+    )
     record: Path | None = Field(
         None, description="write what is read of the cards to this file, for gpus = replay:FILE"
     )

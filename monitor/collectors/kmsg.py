@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import select
+import stat
 import threading
 import time
 from collections import deque
@@ -104,8 +105,8 @@ class KmsgReader:
         """False where the log cannot be read (no permission, no kernel log)."""
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK)
-            if self._after is None:
-                os.lseek(descriptor, 0, os.SEEK_END)
+            if self._after is None and not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                os.lseek(descriptor, 0, os.SEEK_END)  # a pipe that stands in for it has no past
         except OSError as error:
             log.info("the kernel log is not read: %s", error.strerror)
             return False
