@@ -1,4 +1,4 @@
-"""At the start: what runs already, what ran before, and what to make of it."""
+"""From one watchdog to the next: what runs already, what ran before, and what to make of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from monitor.casebook import Casebook
-from monitor.memory import fresh_start, from_json
+from monitor.journal import Journal
+from monitor.memory import fresh_start, from_json, to_json
 from monitor.model import Identity, Manifest, Moment, ProcessSample, Reason
 from monitor.ports import Actuator, Board
 from monitor.replica import Phase, Replica
@@ -17,6 +18,31 @@ from monitor.watch import Watch
 _RAN = {Phase.STARTING, Phase.SERVING, Phase.STOPPING}
 
 log = logging.getLogger("rankguard.watchdog")
+
+
+def first_ids(count: int, board: Board) -> list[str]:
+    """So many replicas, and who runs already: scaling drains who is too many."""
+    wanted = [f"replica-{index}" for index in range(count)]
+    running = [one.id for one in board.manifests() if one.watched]
+    return [*wanted, *(one for one in running if one not in wanted)]
+
+
+def hand_over(replicas: Sequence[Replica], journal: Journal, *, ended: bool, now: Moment) -> None:
+    """At an orderly end: what was given up may be tried again, for an operator had a look at it.
+
+    Args:
+        ended: the replicas were stopped as well.
+
+    Raises:
+        JournalError: it cannot be written.
+    """
+    held = journal.holds()
+    for replica in replicas:
+        over = ended or replica.identity is None
+        kept = fresh_start(replica, now) if over else replica
+        if over and replica.id not in held:
+            kept = replace(kept, phase=Phase.STOPPED)
+        journal.save_replica(replica.id, to_json(kept, now))
 
 
 def take_over(

@@ -1,4 +1,4 @@
-"""Looks after one replica: observe -> assess -> decide -> act, and keeps the word of it."""
+"""Looks after one replica: observe -> assess -> decide -> act."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 
 from alerts.model import Severity
 from monitor.casebook import Casebook
-from monitor.cause import find_cause
 from monitor.health import assess, canary_due
-from monitor.journal import Journal, JournalError, Transition
+from monitor.journal import Journal
+from monitor.ledger import RUNNING, Ledger
 from monitor.limits import LoopLimits
-from monitor.memory import lasting, to_json
 from monitor.model import (
     CanaryOutcome,
     CanaryResult,
@@ -33,12 +32,10 @@ from monitor.replica import (
     CloseIncidents,
     Command,
     CommandKind,
-    Decision,
     Kill,
     NoteAction,
     OpenIncident,
     Phase,
-    Replica,
     Start,
     Surroundings,
     Terminate,
@@ -46,7 +43,6 @@ from monitor.replica import (
 from monitor.scaling import Placement
 from monitor.watch import Watch
 
-RUNNING = frozenset({Phase.STARTING, Phase.SERVING})
 UP = RUNNING | {Phase.STOPPING}
 _CPU_EVERY_S = 0.5
 _MEMORY_EVERY_S = 30.0
@@ -83,9 +79,7 @@ class Keeper:
         self._tools = tools
         self.limits = limits
         self._baselines = tools.journal.baselines()
-        self.journal_errors = 0
-        self.board_errors = 0
-        self.restarts: Counter[tuple[str, str]] = Counter()
+        self.ledger = Ledger(tools.board, tools.journal, tools.casebook, tools.read_log)
         self.canaries: Counter[tuple[str, str]] = Counter()
 
     def look_after(
@@ -107,7 +101,7 @@ class Keeper:
             log.warning("%s: canary %s: %s", watch.replica.id, judged.outcome.value, judged.detail)
         elif fingerprint and judged.logits and fingerprint not in self._baselines:
             self._baselines[fingerprint] = dict(judged.logits)
-            self.journaled(
+            self.ledger.journaled(
                 lambda: self._tools.journal.save_baseline(fingerprint, judged.logits, now.wall)
             )
         watch.window.see_canary(judged)
@@ -181,14 +175,14 @@ class Keeper:
         )
         watch.command = None
         decision = decide(watch.replica, verdict, around, self.limits.policy, now.mono)
-        self._tell_change(before, verdict, decision, now)
+        self.ledger.tell_change(before, verdict, decision, now)
         watch.verdict = verdict
         watch.waiting = decision.reason if decision.replica.phase is Phase.STOPPED else None
         watch.replica = decision.replica
-        self._show(watch)
+        self.ledger.show(watch)
         for action in decision.actions:
             self._act(watch, action, verdict, now)
-        self._remember(watch, now)
+        self.ledger.remember(watch, now)
         return decision.replica.phase is not before.phase
 
     def _sweep(self, watch: Watch, now: Moment) -> int:
@@ -228,14 +222,14 @@ class Keeper:
             if identity is not None:
                 tools.actuator.kill(identity)
         elif isinstance(action, OpenIncident):
-            self._open_incident(watch, action, now)
+            self.ledger.open_incident(watch, action, now)
         elif isinstance(action, NoteAction):
             tools.casebook.note(action.text, replica=watch.replica.id)
         elif isinstance(action, CloseIncidents):
             tools.casebook.close(now, replica=watch.replica.id)
 
     def _start(self, watch: Watch, now: Moment) -> None:
-        self._remember(watch, now)  # the generation is spent before the process exists
+        self.ledger.remember(watch, now)  # the generation is spent before the process exists
         watch.begin_generation(now.mono)
         replica = watch.replica
         try:
@@ -252,86 +246,3 @@ class Keeper:
             # a worker that was found running and not started counts in its own way
             watch.replica = replace(watch.replica, generation=found.generation)
             watch.begin_generation(now.mono)
-
-    def _open_incident(self, watch: Watch, action: OpenIncident, now: Moment) -> None:
-        replica = watch.replica
-        severe = action.page or watch.alone
-        what = action.reason.value.replace("_", " ")
-        figures = watch.figures()
-        cause = find_cause(self._tools.read_log(replica.id, replica.generation))
-        if cause is not None:
-            figures["cause"] = f"{cause.word}: {cause.means}"
-        self._tools.casebook.open(
-            action.name,
-            now,
-            severity=Severity.CRITICAL if severe else Severity.WARNING,
-            reason=action.reason.value,
-            summary=f"{replica.id}: {what}" + (f" ({action.detail})" if action.detail else ""),
-            detected_s=action.detected_s,
-            replica=replica.id,
-            gpu_uuid=replica.gpu_uuid,
-            evidence=figures,
-        )
-
-    # publish
-
-    def _tell_change(
-        self, before: Replica, verdict: Verdict, decision: Decision, now: Moment
-    ) -> None:
-        after = decision.replica
-        if after.phase is before.phase:
-            return
-        restarted = after.restarts - before.restarts
-        if restarted:
-            self.restarts[after.id, decision.reason.value] += restarted
-        detail = verdict.detail if before.phase in RUNNING else ""
-        log.info(
-            "%s/%d: %s -> %s: %s %s",
-            after.id,
-            after.generation,
-            before.phase.value,
-            after.phase.value,
-            decision.reason.value,
-            detail,
-        )
-        transition = Transition(
-            at=now.wall,
-            subject=after.id,
-            generation=after.generation,
-            old=before.phase.value,
-            new=after.phase.value,
-            reason=decision.reason.value,
-            detail=detail,
-        )
-        self.journaled(lambda: self._tools.journal.record(transition))
-
-    def _show(self, watch: Watch) -> None:
-        """Bring the verdict file up to date before anything is done to the process."""
-        replica = watch.replica
-        reason = Reason.HEALTHY if replica.routable else replica.route_reason
-        shown = (replica.generation, replica.routable, reason.value)
-        if shown == watch.published or replica.generation == 0:
-            return
-        try:
-            self._tools.board.write_verdict(
-                replica.id, replica.generation, routable=replica.routable, reason=reason.value
-            )
-        except OSError as error:  # tried again at the next round; the rest must go on
-            self.board_errors += 1
-            log.error("cannot write the verdict on %s: %s", replica.id, error)  # noqa: TRY400
-            return
-        watch.published = shown
-
-    def _remember(self, watch: Watch, now: Moment) -> None:
-        state = to_json(watch.replica, now)
-        if lasting(state) != lasting(watch.saved):
-            watch.saved = state
-            self.journaled(lambda: self._tools.journal.save_replica(watch.replica.id, state))
-
-    def journaled(self, write: Callable[[], None]) -> None:
-        """Write to the journal; what it refuses is counted, and holds up nothing."""
-        try:
-            write()
-        except JournalError as error:
-            self.journal_errors += 1
-            log.error("%s", error)  # noqa: TRY400 - the trace says nothing more

@@ -1,4 +1,4 @@
-"""What the loop asks of the outside. Adapters stand behind these; only app.py builds them."""
+"""What the loop asks of the outside. app.py and adapters.py build what stands behind."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.model import Evidence, Manifest, Reason, Verdict
 from monitor.replica import Command, Replica
+from monitor.snapshot import ReplicaView
 from monitor.window import Window
 
 _MEMORY_SAMPLES = 3
@@ -81,3 +82,16 @@ class Watch:
             done = max(0, completed - self._completed[1])
             self.recent.append(done / (now - self._completed[0]))
         self._completed = (now, completed)
+
+    def view(self) -> ReplicaView:
+        """What exporter and pages read of it."""
+        return ReplicaView(
+            replica=self.replica,
+            verdict=self.verdict,
+            waiting=self.waiting,
+            manifest=self.manifest,
+            progress=self.window.progress,
+            canary=self.window.canary,
+            recent=tuple(self.recent),
+            resident_bytes=self.resident[-1] if self.resident else 0,
+        )

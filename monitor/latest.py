@@ -1,0 +1,26 @@
+"""The last snapshot, for the threads that show it; replaced whole, so that readers need no lock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from alerts.snapshot import PipelineSnapshot
+from monitor.snapshot import Snapshot
+
+_LOOP_DEAD_S = 30.0
+
+
+class Latest:
+    """Written by the loop's thread, read by any."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+        self.delivery: PipelineSnapshot | None = None
+
+    def publish(self, snapshot: Snapshot) -> None:
+        self.snapshot = replace(snapshot, delivery=self.delivery)
+
+    def alive(self) -> bool:
+        """The loop ran a moment ago; the alerts' heartbeat stops when it did not."""
+        return self.snapshot is not None and time.time() - self.snapshot.at < _LOOP_DEAD_S

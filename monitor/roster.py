@@ -1,0 +1,122 @@
+"""Which replicas there are, how many there shall be, and on which card one may start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from monitor.cardbook import CardBook
+from monitor.keeper import UP
+from monitor.model import Health, Moment, Reason
+from monitor.probes.process import read_stat
+from monitor.replica import Command, CommandKind, Phase, Replica
+from monitor.scaling import Load, Placement, ScalingLimits, ScalingState, place, resize
+from monitor.watch import Watch
+
+QUICK_S = 0.1
+"""Between two looks while something starts or ends."""
+_DOUBTFUL_S = 0.25
+
+log = logging.getLogger("rankguard.watchdog")
+
+
+class Roster:
+    """Owned by the loop's thread."""
+
+    def __init__(
+        self,
+        watches: Sequence[Watch],
+        cards: CardBook,
+        *,
+        scaling: ScalingLimits | None,
+        make_watch: Callable[[str], Watch] | None,
+        may_start: Callable[[str], Reason | None],
+        cards_known: Callable[[], bool],
+    ) -> None:
+        """Begin with these watches; the other arguments are the loop's."""
+        self._watches = {watch.replica.id: watch for watch in watches}
+        self._cards = cards
+        self.scaling = scaling or ScalingLimits(len(watches), len(watches))
+        self._size = ScalingState(len(watches))
+        self._make_watch = make_watch
+        self._may_start = may_start
+        self._cards_known = cards_known
+
+    def __iter__(self) -> Iterator[Watch]:
+        return iter(tuple(self._watches.values()))
+
+    def get(self, replica_id: str) -> Watch | None:
+        return self._watches.get(replica_id)
+
+    @property
+    def wanted(self) -> int:
+        """How many replicas there shall be."""
+        return self._size.size
+
+    def others(self, watch: Watch) -> list[Replica]:
+        return [one.replica for one in self if one is not watch]
+
+    def rescale(self, load: Load | None, now: Moment) -> list[str]:
+        """Add and drain replicas as the load asks; returns who is gone for good."""
+        self._size = resize(self._size, load, self.scaling, now.mono)
+        wanted = {f"replica-{index}" for index in range(self._size.size)}
+        for replica_id in sorted(wanted - set(self._watches)):
+            if self._make_watch is not None:
+                log.info("scaling: adding %s", replica_id)
+                self._watches[replica_id] = self._make_watch(replica_id)
+        gone = []
+        for replica_id, watch in list(self._watches.items()):
+            if replica_id in wanted:
+                continue
+            if watch.replica.phase is Phase.DRAINED and watch.replica.identity is None:
+                del self._watches[replica_id]
+                gone.append(replica_id)
+            elif watch.replica.phase is not Phase.DRAINED and not watch.leaving:
+                log.info("scaling: draining %s", replica_id)
+                watch.leaving = True
+                watch.command = Command(CommandKind.DRAIN, reason=Reason.SCALED)
+        return gone
+
+    def freeze(self) -> None:
+        """Neither add nor drain any more."""
+        count = len(self._watches)
+        self._size = replace(self._size, size=count)
+        self.scaling = ScalingLimits(count, count)
+
+    def placement(self, watch: Watch) -> Placement:
+        """Where a replica may start now.
+
+        After failures in a row one at a time: a cause that they share must not be multiplied.
+        """
+        refused = self._may_start(watch.replica.id)
+        if refused is not None:
+            return Placement(refused=refused)
+        others = self.others(watch)
+        if watch.replica.failures >= 2 and any(one.phase is Phase.STARTING for one in others):
+            return Placement(refused=Reason.ONE_AT_A_TIME)
+        if not self._cards_known():
+            return Placement(refused=Reason.AWAITING_GPUS)
+        taken: dict[str, int] = {}
+        for other in others:
+            if other.gpu_uuid is not None and other.phase in UP:
+                taken[other.gpu_uuid] = taken.get(other.gpu_uuid, 0) + 1
+        return place(
+            self._cards.places(lambda pid: read_stat(pid) is not None),
+            taken,
+            preferred=watch.replica.gpu_uuid,
+            engine=watch.engine,
+        )
+
+    def pause_s(self, poll_s: float, now: Moment) -> float:
+        """Seconds until the next look at everybody is due."""
+        if any(one.replica.phase in {Phase.STARTING, Phase.STOPPING} for one in self):
+            return min(QUICK_S, poll_s)
+        if any(one.verdict and one.verdict.health is Health.SUSPECT for one in self):
+            return min(_DOUBTFUL_S, poll_s)
+        waits = [
+            one.replica.start_at - now.mono for one in self if one.replica.phase is Phase.STOPPED
+        ]
+        if waits:
+            return min(max(QUICK_S, min(waits)), poll_s)
+        return poll_s
