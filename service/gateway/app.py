@@ -8,7 +8,7 @@ import functools
 import importlib.metadata
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import uvloop
@@ -26,7 +26,7 @@ from service.gateway import docs_page, envelope, health, logs, openapi, process,
 from service.gateway.admission import Admission
 from service.gateway.auth import BadKeysFile, Keys, is_loopback
 from service.gateway.cache import ScoreCache
-from service.gateway.directory import StateDirectory
+from service.gateway.directory import Directory, StateDirectory
 from service.gateway.dispatch import Dispatcher
 from service.gateway.endpoint import Endpoint
 from service.gateway.intake import Intake
@@ -37,7 +37,7 @@ from service.gateway.routes import ScoringRoute
 from service.gateway.schema.call import Limits
 from service.gateway.scoring import Scoring
 from service.gateway.spread import Spread
-from service.gateway.transport import Transport
+from service.gateway.transport import HttpWire, Transport, Wire
 from service.metrics import GatewayMetrics, ReplicaSample
 from service.serving import exit_within_grace
 from service.settings import EngineSettings, ServiceSettings
@@ -61,20 +61,31 @@ def create_app(
     engine: EngineSettings,
     *,
     registry: CollectorRegistry | None = None,
+    directory: Directory | None = None,
+    connect: Callable[[], Wire] = HttpWire,
 ) -> FastAPI:
-    """The gateway as an ASGI app; its lifespan watches the state directory.
+    """The gateway as an ASGI app; its lifespan watches the directory.
+
+    Args:
+        directory: which replicas there are; None: what the state directory says.
+        connect: makes what reaches them, inside the app's event loop.
 
     Raises:
         BadKeysFile: the API keys file is configured and cannot be used.
     """
     metrics = GatewayMetrics(registry or CollectorRegistry())
     keys = Keys(settings.api_keys_file)
+    directory = directory or StateDirectory(settings.state_dir)
+
+    def parts() -> Parts:
+        replicas = Replicas(directory, capacity=settings.replica_tokens)
+        return _parts(settings, metrics, keys, replicas, Transport(connect()))
 
     app = FastAPI(
         title="rankguard",
         version=importlib.metadata.version("rankguard"),
         description="Scores documents against a query. Errors have one shape on every route.",
-        lifespan=lambda app: _running(app, settings, metrics, keys),
+        lifespan=lambda app: _running(app, parts),
         docs_url=None,
         redoc_url=None,
     )
@@ -96,16 +107,13 @@ def create_app(
 
 
 @contextlib.asynccontextmanager
-async def _running(
-    app: FastAPI, settings: ServiceSettings, metrics: GatewayMetrics, keys: Keys
-) -> AsyncIterator[None]:
+async def _running(app: FastAPI, make_parts: Callable[[], Parts]) -> AsyncIterator[None]:
     """Inside, the parts are there and the replicas are watched."""
-    transport = Transport()
-    parts = _parts(settings, metrics, keys, transport)
+    parts = make_parts()
     app.state.parts = parts
     watching = [
         asyncio.create_task(parts.replicas.watch()),
-        asyncio.create_task(Pulse(parts.replicas, transport).watch()),
+        asyncio.create_task(Pulse(parts.replicas, parts.transport).watch()),
     ]
     try:
         yield
@@ -113,7 +121,7 @@ async def _running(
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
-        await transport.close()
+        await parts.transport.close()
 
 
 def parts_of(app: FastAPI) -> Parts:
@@ -123,9 +131,12 @@ def parts_of(app: FastAPI) -> Parts:
 
 
 def _parts(
-    settings: ServiceSettings, metrics: GatewayMetrics, keys: Keys, transport: Transport
+    settings: ServiceSettings,
+    metrics: GatewayMetrics,
+    keys: Keys,
+    replicas: Replicas,
+    transport: Transport,
 ) -> Parts:
-    replicas = Replicas(StateDirectory(settings.state_dir), capacity=settings.replica_tokens)
     admission = Admission(
         max_waiting_tokens=settings.max_waiting_tokens,
         tokens_per_minute=settings.key_tokens_per_minute,

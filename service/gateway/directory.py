@@ -1,10 +1,11 @@
-"""The state directory as the gateway reads it: manifests and verdicts, nothing else."""
+"""Which replicas there are; as a rule from the state directory's manifests and verdicts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from service.manifest import (
     Manifest,
@@ -24,8 +25,20 @@ class Seen:
     verdict: Verdict | None
 
 
+class Directory(Protocol):
+    """Says which replicas there are; called in a thread, ten times a second."""
+
+    def read(self) -> Sequence[Seen]:
+        """Everything there is now.
+
+        Raises:
+            OSError: nobody can say; what is known stays known.
+        """
+        ...
+
+
 class StateDirectory:
-    """Reads manifests and verdicts; files that did not change are not read again."""
+    """Implements `Directory`; files that did not change are not read again."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

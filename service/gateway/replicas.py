@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 
 from service.gateway import routing
-from service.gateway.directory import Seen, StateDirectory
+from service.gateway.directory import Directory, Seen
 from service.gateway.replica import Replica, key_of
 from service.gateway.routing import Candidate, Choice, Failure, Health, Why
 from service.manifest import routable
@@ -57,7 +57,7 @@ class Replicas:
 
     def __init__(
         self,
-        directory: StateDirectory,
+        directory: Directory,
         *,
         capacity: int,
         clock: Callable[[], float] = time.monotonic,

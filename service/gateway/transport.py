@@ -1,4 +1,4 @@
-"""One chunk to one worker over HTTP, and what can go wrong with that."""
+"""One chunk to one replica, over HTTP as a rule, and what can go wrong with that."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Protocol
 
 import aiohttp
 from pydantic_core import from_json, to_json
@@ -48,8 +49,29 @@ class Answer:
     score_s: float
 
 
-class Transport:
-    """Keeps connections to the workers; to be opened inside the event loop."""
+class Wire(Protocol):
+    """How bytes get to a replica and back; made and closed inside the gateway's event loop."""
+
+    async def post(self, url: str, path: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
+        """Status and body of the replica's answer; cancelling gives the work up.
+
+        Args:
+            url: where the replica is, from its manifest.
+
+        Raises:
+            ReplicaFailed: no answer.
+        """
+        ...
+
+    async def refuses(self, url: str) -> bool:
+        """Whether nobody is there. Slow or busy is not refusing: that is not for us to judge."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HttpWire:
+    """Implements `Wire`: keeps connections to workers on loopback."""
 
     def __init__(self) -> None:
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, use_dns_cache=False)
@@ -65,11 +87,6 @@ class Transport:
         await self._session.close()
 
     async def refuses(self, url: str) -> bool:
-        """Whether nobody listens there. Slow or busy is not refusing: that is not for us to judge.
-
-        Args:
-            url: the worker's base URL.
-        """
         try:
             async with self._session.get(
                 url + "/livez", timeout=aiohttp.ClientTimeout(total=CONNECT_S)
@@ -81,6 +98,46 @@ class Transport:
             return True
         return False
 
+    async def post(self, url: str, path: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
+        timeout = aiohttp.ClientTimeout(
+            total=timeout_s + SLACK_S, sock_connect=min(CONNECT_S, timeout_s)
+        )
+        try:
+            async with self._session.post(
+                url + path,
+                data=_payload(body),
+                headers={"Content-Type": "application/json"},
+                timeout=timeout,
+            ) as response:
+                return response.status, await response.read()
+        except aiohttp.ServerTimeoutError as error:
+            raise ReplicaFailed(Failure.UNREACHABLE, "it did not accept in time") from error
+        except asyncio.TimeoutError as error:
+            raise ReplicaFailed(Failure.TIMEOUT, "no answer in time") from error
+        except aiohttp.ClientConnectorError as error:
+            raise ReplicaFailed(Failure.UNREACHABLE, "it does not accept connections") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ReplicaFailed(Failure.LOST, "the connection broke") from error
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO:
+    """A large body as a stream, which aiohttp sends in parts instead of at one go."""
+    return body if len(body) <= LARGE_BYTES else io.BytesIO(body)
+
+
+class Transport:
+    """Chunks over a wire; to be made inside the event loop."""
+
+    def __init__(self, wire: Wire | None = None) -> None:
+        self._wire = wire or HttpWire()
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+    async def refuses(self, url: str) -> bool:
+        """Whether nobody listens at a replica's base URL."""
+        return await self._wire.refuses(url)
+
     async def score(self, url: str, job: ScoreJob) -> Answer:
         """Send the chunk and wait for its scores; cancelling closes the connection.
 
@@ -91,36 +148,11 @@ class Transport:
             ReplicaFailed: no answer, or one that says the worker cannot.
             InvalidValue: the worker refuses the request itself; `param` counts within the chunk.
         """
-        timeout = aiohttp.ClientTimeout(
-            total=job.timeout_s + SLACK_S, sock_connect=min(CONNECT_S, job.timeout_s)
-        )
         began = time.monotonic()
-        try:
-            async with self._session.post(
-                url + "/score",
-                data=_payload(job),
-                headers={"Content-Type": "application/json"},
-                timeout=timeout,
-            ) as response:
-                status = response.status
-                body = await response.read()
-        except aiohttp.ServerTimeoutError as error:
-            raise ReplicaFailed(Failure.UNREACHABLE, "it did not accept in time") from error
-        except asyncio.TimeoutError as error:
-            raise ReplicaFailed(Failure.TIMEOUT, "no answer in time") from error
-        except aiohttp.ClientConnectorError as error:
-            raise ReplicaFailed(Failure.UNREACHABLE, "it does not accept connections") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ReplicaFailed(Failure.LOST, "the connection broke") from error
+        status, body = await self._wire.post(url, "/score", to_json(job.to_json()), job.timeout_s)
         if status == HTTPStatus.OK:
             return read_answer(body, len(job.documents), time.monotonic() - began)
         raise read_refusal(status, body)
-
-
-def _payload(job: ScoreJob) -> bytes | io.BytesIO:
-    """The body; a large one as a stream, which aiohttp sends in parts instead of at one go."""
-    body = to_json(job.to_json())
-    return body if len(body) <= LARGE_BYTES else io.BytesIO(body)
 
 
 def read_answer(body: bytes, documents: int, seconds: float) -> Answer:
