@@ -9,69 +9,47 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alerts.model import Severity
 from monitor.incident import Incident
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS transitions (
-    id INTEGER PRIMARY KEY, at REAL NOT NULL, subject TEXT NOT NULL, generation INTEGER,
-    old TEXT NOT NULL, new TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS incidents (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, severity TEXT NOT NULL,
-    replica TEXT, gpu_uuid TEXT, reason TEXT NOT NULL, summary TEXT NOT NULL,
-    started_at REAL NOT NULL, detected_s REAL NOT NULL, resolved_at REAL, recovered_s REAL,
-    actions TEXT NOT NULL, evidence TEXT NOT NULL, told TEXT NOT NULL DEFAULT '');
-CREATE TABLE IF NOT EXISTS replicas (id TEXT PRIMARY KEY, state TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS baselines (
-    fingerprint TEXT PRIMARY KEY, at REAL NOT NULL, logits TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS holds (
-    subject TEXT PRIMARY KEY, at REAL NOT NULL, until REAL, reason TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS transitions_at ON transitions (at);
-"""
-_INCIDENT_COLUMNS = (
-    "id, name, severity, replica, gpu_uuid, reason, summary, started_at, detected_s, "
-    "resolved_at, recovered_s, actions, evidence"
+from monitor.rows import (
+    INCIDENT_COLUMNS,
+    SCHEMA,
+    JournalError,
+    Transition,
+    incidents,
+    transitions,
+    translated,
 )
 
-
-class JournalError(Exception):
-    """The journal could not be read or written; the words say which and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """One change of one subject (`replica-0`, `gpu GPU-…`, `watchdog`) and its reason."""
-
-    at: float
-    subject: str
-    old: str
-    new: str
-    reason: str
-    generation: int | None = None
-    detail: str = ""
+__all__ = [
+    "Journal",
+    "JournalError",
+    "Transition",
+    "read_incidents",
+    "read_recent",
+    "read_transitions",
+    "to_json",
+]
 
 
 class Journal:
     """The writer. Every method is one transaction; raises JournalError."""
 
     def __init__(self, path: Path) -> None:
-        with _translated("open"):
+        with translated("open"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(_SCHEMA)
+            self._db.executescript(SCHEMA)
 
     def close(self) -> None:
         self._db.close()
 
     def record(self, transition: Transition) -> None:
-        with _translated("write"):
+        with translated("write"):
             self._db.execute(
                 "INSERT INTO transitions (at, subject, generation, old, new, reason, detail)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -87,7 +65,7 @@ class Journal:
             )
 
     def next_incident_id(self) -> int:
-        with _translated("read"):
+        with translated("read"):
             row = self._db.execute(
                 "SELECT seq FROM sqlite_sequence WHERE name = 'incidents'"
             ).fetchone()
@@ -110,9 +88,9 @@ class Journal:
             json.dumps(incident.actions),
             json.dumps(dict(incident.evidence)),
         )
-        with _translated("write"):
+        with translated("write"):
             self._db.execute(
-                f"INSERT INTO incidents ({_INCIDENT_COLUMNS})"  # noqa: S608 - our own constant
+                f"INSERT INTO incidents ({INCIDENT_COLUMNS})"  # noqa: S608 - our own constant
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET severity = excluded.severity,"
                 " reason = excluded.reason, summary = excluded.summary,"
@@ -123,7 +101,7 @@ class Journal:
 
     def mark_told(self, incident_id: int, status: str) -> None:
         """The sink holds this transition of the incident now."""
-        with _translated("write"):
+        with translated("write"):
             self._db.execute("UPDATE incidents SET told = ? WHERE id = ?", (status, incident_id))
 
     def untold(self) -> list[Incident]:
@@ -134,7 +112,7 @@ class Journal:
         )
 
     def was_told_firing(self, incident_id: int) -> bool:
-        with _translated("read"):
+        with translated("read"):
             row = self._db.execute(
                 "SELECT told FROM incidents WHERE id = ?", (incident_id,)
             ).fetchone()
@@ -148,7 +126,7 @@ class Journal:
         return self._incidents("ORDER BY id DESC LIMIT ?", (limit,))
 
     def save_replica(self, replica_id: str, state: Mapping[str, Any]) -> None:
-        with _translated("write"):
+        with translated("write"):
             self._db.execute(
                 "INSERT INTO replicas (id, state) VALUES (?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET state = excluded.state",
@@ -156,21 +134,21 @@ class Journal:
             )
 
     def replicas(self) -> dict[str, dict[str, Any]]:
-        with _translated("read"):
+        with translated("read"):
             rows = self._db.execute("SELECT id, state FROM replicas").fetchall()
         return {row[0]: json.loads(row[1]) for row in rows}
 
     def save_baseline(
         self, fingerprint: str, logits: Mapping[str, Sequence[float]], at: float
     ) -> None:
-        with _translated("write"):
+        with translated("write"):
             self._db.execute(
                 "INSERT OR IGNORE INTO baselines (fingerprint, at, logits) VALUES (?, ?, ?)",
                 (fingerprint, at, json.dumps({k: list(v) for k, v in logits.items()})),
             )
 
     def baselines(self) -> dict[str, dict[str, tuple[float, ...]]]:
-        with _translated("read"):
+        with translated("read"):
             rows = self._db.execute("SELECT fingerprint, logits FROM baselines").fetchall()
         return {
             row[0]: {name: tuple(values) for name, values in json.loads(row[1]).items()}
@@ -178,7 +156,7 @@ class Journal:
         }
 
     def note(self, key: str, value: str) -> None:
-        with _translated("write"):
+        with translated("write"):
             self._db.execute(
                 "INSERT INTO notes (key, value) VALUES (?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -186,42 +164,42 @@ class Journal:
             )
 
     def noted(self, key: str) -> str | None:
-        with _translated("read"):
+        with translated("read"):
             row = self._db.execute("SELECT value FROM notes WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def hold(self, subject: str, at: float, until: float | None, reason: str) -> None:
-        with _translated("write"):
+        with translated("write"):
             self._db.execute(
                 "INSERT OR REPLACE INTO holds (subject, at, until, reason) VALUES (?, ?, ?, ?)",
                 (subject, at, until, reason),
             )
 
     def release(self, subject: str) -> None:
-        with _translated("write"):
+        with translated("write"):
             self._db.execute("DELETE FROM holds WHERE subject = ?", (subject,))
 
     def holds(self) -> dict[str, float | None]:
         """Subject -> Unix time until which it is held, None for no end."""
-        with _translated("read"):
+        with translated("read"):
             return dict(self._db.execute("SELECT subject, until FROM holds").fetchall())
 
     def recent_transitions(self, limit: int) -> list[Transition]:
         """Newest first."""
-        with _translated("read"):
-            return _transitions(self._db, limit)
+        with translated("read"):
+            return transitions(self._db, limit)
 
     def prune(self, before: float) -> None:
         """Forget transitions and resolved incidents that are older than a moment."""
-        with _translated("write"):
+        with translated("write"):
             self._db.execute("DELETE FROM transitions WHERE at < ?", (before,))
             self._db.execute(
                 "DELETE FROM incidents WHERE resolved_at < ? AND told = 'resolved'", (before,)
             )
 
     def _incidents(self, where: str, values: Sequence[Any] = ()) -> list[Incident]:
-        with _translated("read"):
-            return _incidents(self._db, where, values)
+        with translated("read"):
+            return incidents(self._db, where, values)
 
 
 def read_incidents(path: Path, limit: int = 200) -> list[dict[str, Any]]:
@@ -231,22 +209,22 @@ def read_incidents(path: Path, limit: int = 200) -> list[dict[str, Any]]:
         JournalError: there is no journal, or it is not one.
     """
     with _reader(path) as db:
-        return [to_json(one) for one in _incidents(db, "ORDER BY id DESC LIMIT ?", (limit,))]
+        return [to_json(one) for one in incidents(db, "ORDER BY id DESC LIMIT ?", (limit,))]
 
 
 def read_recent(path: Path, limit: int) -> tuple[list[Incident], list[Transition]]:
     """The newest incidents and transitions, newest first; raises JournalError."""
     with _reader(path) as db:
         return (
-            _incidents(db, "ORDER BY id DESC LIMIT ?", (limit,)),
-            _transitions(db, limit),
+            incidents(db, "ORDER BY id DESC LIMIT ?", (limit,)),
+            transitions(db, limit),
         )
 
 
 def read_transitions(path: Path, limit: int = 200) -> list[Transition]:
     """The newest transitions, newest first; raises JournalError."""
     with _reader(path) as db:
-        return _transitions(db, limit)
+        return transitions(db, limit)
 
 
 def to_json(incident: Incident) -> dict[str, Any]:
@@ -273,7 +251,7 @@ def to_json(incident: Incident) -> dict[str, Any]:
 def _reader(path: Path) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         raise JournalError(f"there is no journal at {path}: no watchdog ran here yet")
-    with _translated("read"):
+    with translated("read"):
         # not mode=ro: a WAL file that the writer left behind needs its index written to be read
         db = sqlite3.connect(path, timeout=5.0)
         try:
@@ -281,42 +259,3 @@ def _reader(path: Path) -> Iterator[sqlite3.Connection]:
             yield db
         finally:
             db.close()
-
-
-@contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise JournalError(f"cannot {what} the journal: {error}") from error
-
-
-def _incidents(db: sqlite3.Connection, where: str, values: Sequence[Any] = ()) -> list[Incident]:
-    query = f"SELECT {_INCIDENT_COLUMNS} FROM incidents {where}"  # noqa: S608 - our own constants
-    return [
-        Incident(
-            id=row[0],
-            name=row[1],
-            severity=Severity(row[2]),
-            replica=row[3],
-            gpu_uuid=row[4],
-            reason=row[5],
-            summary=row[6],
-            started_at=row[7],
-            detected_s=row[8],
-            resolved_at=row[9],
-            recovered_s=row[10],
-            actions=tuple(json.loads(row[11])),
-            evidence=json.loads(row[12]),
-        )
-        for row in db.execute(query, values).fetchall()
-    ]
-
-
-def _transitions(db: sqlite3.Connection, limit: int) -> list[Transition]:
-    rows = db.execute(
-        "SELECT at, subject, old, new, reason, generation, detail FROM transitions"
-        " ORDER BY id DESC LIMIT ?",
-        (limit,),
-    ).fetchall()
-    return [Transition(*row) for row in rows]

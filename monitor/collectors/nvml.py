@@ -6,27 +6,22 @@ be killed (the kernel holds it) is abandoned and counted. Nothing here ever wait
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
 import logging
 import os
-import select
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.collectors.cards import card_from_json, sample_from_json
+from monitor.collectors.nvml_process import Gone, ReaderProcess, Silent
 from monitor.gpu import Card, CardSample, GpuRound, XidEvent, bus_id
 from monitor.model import Unavailable, Why
 
 _COMMON = ""
 _RETRY_S = 10.0  # a reader that failed to start, or whose card hangs, is tried again after so long
 _GLANCE_S = 0.02
-_MAX_LINE = 1_000_000
 
 log = logging.getLogger("rankguard.watchdog")
 
@@ -40,85 +35,11 @@ def library_is_there() -> bool:
     return True
 
 
-class _Silent(Exception):
-    """The reader did not answer in time; `uuid` is the card it was at, or empty."""
-
-    def __init__(self, uuid: str) -> None:
-        super().__init__(uuid)
-        self.uuid = uuid
-
-
-class _Gone(Exception):
-    """The reader ended."""
-
-
-class _Reader:
-    """One reader process and its lines."""
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "monitor.collectors.nvml_child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(environment),
-            bufsize=0,
-        )
-        self._buffer = b""
-        self.greeted = False
-        self.asked = False
-
-    def ask(self, request: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        except OSError as error:
-            raise _Gone from error
-        self.asked = True
-
-    def lines(self, deadline: float) -> Iterator[dict[str, Any]]:
-        """Lines as they come; raises _Silent after the deadline, _Gone at the end."""
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        at = ""
-        while True:
-            line, separator, rest = self._buffer.partition(b"\n")
-            if separator:
-                self._buffer = rest
-                body = json.loads(line)
-                if body.get("t") == "begin":
-                    at = str(body["uuid"])
-                else:
-                    yield body
-                continue
-            wait_s = deadline - time.monotonic()
-            if wait_s <= 0 or not select.select([descriptor], [], [], wait_s)[0]:
-                raise _Silent(at)
-            chunk = os.read(descriptor, 65536)
-            if not chunk or len(self._buffer) > _MAX_LINE:
-                raise _Gone
-            self._buffer += chunk
-
-    def end(self) -> bool:
-        """Kill it; False when it could not be, and is left behind."""
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        try:
-            self._process.wait(timeout=0.3)
-        except subprocess.TimeoutExpired:
-            self._process.returncode = -9  # nobody will wait for it any more
-            return False
-        return True
-
-
 @dataclass(slots=True)
 class _Station:
     """A reader for one card alone, or the common one; and when it may be tried again."""
 
-    reader: _Reader | None = None
+    reader: ReaderProcess | None = None
     asked_at: float | None = None
     retry_at: float = 0.0
     fault: Unavailable | None = None
@@ -181,7 +102,7 @@ class NvmlCollector:
             if now < station.retry_at:
                 return
             try:
-                station.reader = _Reader(self._environment)
+                station.reader = ReaderProcess(self._environment)
             except OSError as error:
                 station.fault = Unavailable(Why.FAILED, f"no reader: {error.strerror}")
                 station.retry_at = now + _RETRY_S
@@ -200,10 +121,10 @@ class NvmlCollector:
                 station.fault = None
                 if uuid != _COMMON:
                     self._rejoin(uuid, station)
-        except _Silent as silent:
+        except Silent as silent:
             if time.monotonic() >= give_up_at:
                 self._went_silent(uuid, station, silent.uuid)
-        except (_Gone, ValueError, KeyError) as error:
+        except (Gone, ValueError, KeyError) as error:
             log.warning("a GPU reader ended: %r", error)
             station.fault = Unavailable(Why.FAILED, "the reader ended")
             self._dismiss(station, retry_at=now + _RETRY_S)
