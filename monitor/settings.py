@@ -84,6 +84,15 @@ class MonitorSettings(BaseModel):
         gt=0,
         description="latency objective: over it a replica is degraded, and scaling adds",
     )
+    latency_slo_share: float = Field(
+        0.95, gt=0, lt=1, description="share of requests within latency_slo_ms, for alert rules"
+    )
+    availability_slo: float = Field(
+        0.999,
+        gt=0,
+        lt=1,
+        description="share of requests that do not fail through us, for alert rules",
+    )
     backoff_s: float = Field(1.0, ge=0, description="wait before the second restart in a row")
     backoff_max_s: float = Field(60.0, ge=0, description="longest wait before a restart")
     restart_budget: int = Field(5, ge=1, description="restarts for one cause within the window")

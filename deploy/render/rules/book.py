@@ -9,9 +9,10 @@ from deploy.render.rules.gateway import gateway
 from deploy.render.rules.gpu import gpu
 from deploy.render.rules.host import delivery, host
 from deploy.render.rules.model import AlertRule, Group
-from deploy.render.rules.objectives import objectives
+from deploy.render.rules.objectives import Objectives, objectives
 from deploy.render.rules.watchdog import canary, replicas, watchdog
 from grafana.catalogue import checked
+from monitor.settings import MonitorSettings
 
 
 def rule_book(config: Config) -> tuple[Group, ...]:
@@ -21,7 +22,7 @@ def rule_book(config: Config) -> tuple[Group, ...]:
         grafana.catalogue.UnknownMetric: a rule reads what nobody exports.
     """
     groups = (
-        objectives(config.monitor.latency_slo_ms),
+        objectives(_promised(config.monitor)),
         gateway(config.service),
         watchdog(config.monitor),
         replicas(config.monitor),
@@ -42,3 +43,7 @@ def alert_rules(config: Config) -> Iterator[AlertRule]:
     """Every alert rule, in order."""
     for group in rule_book(config):
         yield from group.alerts
+
+
+def _promised(monitor: MonitorSettings) -> Objectives:
+    return Objectives(monitor.availability_slo, monitor.latency_slo_ms, monitor.latency_slo_share)

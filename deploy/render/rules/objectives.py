@@ -11,12 +11,6 @@ from dataclasses import dataclass
 from deploy.render.rules.model import AlertRule, Group, Recording, Severity
 from service.metrics import SECONDS
 
-AVAILABILITY = 0.999
-"""Share of requests that get an answer which is not our failure (status below 500)."""
-
-PUNCTUALITY = 0.95
-"""Share of requests within the latency objective: the objective is a p95."""
-
 LEAST_REQUESTS = 50
 """Requests in the long window below which a rate says nothing: one failure is not an outage."""
 
@@ -41,22 +35,37 @@ _SECONDS = {"1h": 3600, "6h": 21600, "3d": 259200}
 WINDOWS = tuple(dict.fromkeys(window for burn in BURNS for window in (burn.short, burn.long)))
 
 
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """What was promised, per host.
+
+    Attributes:
+        availability: share of requests answered without a failure of ours (status below 500).
+        latency_ms: what a request may take.
+        punctuality: share of requests that take no longer; 0.95 makes `latency_ms` a p95.
+    """
+
+    availability: float
+    latency_ms: float
+    punctuality: float
+
+
 def latency_bound(slo_ms: float) -> float:
     """The latency objective in seconds as a histogram can judge it: the next bucket's bound."""
     slo_s = slo_ms / 1000.0
     return next((bound for bound in SECONDS if bound >= slo_s - 1e-9), SECONDS[-1])
 
 
-def objectives(slo_ms: float) -> Group:
+def objectives(wanted: Objectives) -> Group:
     """Burn rates of both objectives, per host."""
-    return Group("rankguard-objectives", _recordings(slo_ms), _alerts(slo_ms), interval="30s")
+    return Group("rankguard-objectives", _recordings(wanted), _alerts(wanted), interval="30s")
 
 
-def _recordings(slo_ms: float) -> tuple[Recording, ...]:
-    bucket = f'rankguard_request_duration_seconds_bucket{{le="{latency_bound(slo_ms)}"}}'
+def _recordings(wanted: Objectives) -> tuple[Recording, ...]:
+    bucket = f'rankguard_request_duration_seconds_bucket{{le="{latency_bound(wanted.latency_ms)}"}}'
     made = [
-        Recording("rankguard:latency_objective_seconds", f"vector({slo_ms / 1000.0:g})"),
-        Recording("rankguard:availability_objective", f"vector({AVAILABILITY:g})"),
+        Recording("rankguard:latency_objective_seconds", f"vector({wanted.latency_ms / 1000.0:g})"),
+        Recording("rankguard:availability_objective", f"vector({wanted.availability:g})"),
         Recording(
             "rankguard:request_duration_seconds:p95_5m",
             "histogram_quantile(0.95, sum by (host, le)"
@@ -90,14 +99,14 @@ def _recordings(slo_ms: float) -> tuple[Recording, ...]:
     return tuple(made)
 
 
-def _alerts(slo_ms: float) -> tuple[AlertRule, ...]:
+def _alerts(wanted: Objectives) -> tuple[AlertRule, ...]:
     made = []
     for burn in BURNS:
         name = {14.4: "Fast", 6.0: "", 1.0: "Slow"}[burn.factor]
         made += [
             AlertRule(
                 name=f"RankguardErrorBudgetBurn{name}",
-                expr=_burning("request_errors", burn, 1.0 - AVAILABILITY),
+                expr=_burning("request_errors", burn, 1.0 - wanted.availability),
                 severity=burn.severity,
                 hold="2m",
                 summary=f"{{{{ $labels.host }}}}: {{{{ $value | humanizePercentage }}}} of requests"
@@ -107,11 +116,11 @@ def _alerts(slo_ms: float) -> tuple[AlertRule, ...]:
             ),
             AlertRule(
                 name=f"RankguardLatencyBudgetBurn{name}",
-                expr=_burning("request_lateness", burn, 1.0 - PUNCTUALITY),
+                expr=_burning("request_lateness", burn, 1.0 - wanted.punctuality),
                 severity=Severity.WARNING if burn.factor < 14.4 else Severity.CRITICAL,
                 hold="2m",
                 summary=f"{{{{ $labels.host }}}}: {{{{ $value | humanizePercentage }}}} of requests"
-                f" took over {slo_ms:g} ms over {burn.long}",
+                f" took over {wanted.latency_ms:g} ms over {burn.long}",
                 action="See whether requests wait (queue) or compute (score): waiting wants more"
                 " replicas or less load, computing wants a look at the GPUs' clocks and heat.",
             ),

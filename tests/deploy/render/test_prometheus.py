@@ -54,6 +54,18 @@ def expr(name, **sections):
             r"\[1200s\]",
             id="ten canary periods",
         ),
+        pytest.param(
+            "RankguardErrorBudgetBurnFast",
+            {"monitor": {"availability_slo": 0.99}},
+            r"> 14\.4 \* 0\.01\n",
+            id="the availability objective",
+        ),
+        pytest.param(
+            "RankguardLatencyBudgetBurnFast",
+            {"monitor": {"latency_slo_share": 0.9}},
+            r"> 14\.4 \* 0\.1\n",
+            id="the share of requests within the latency objective",
+        ),
     ],
 )
 def test_a_threshold_follows_the_setting_that_the_processes_use(name, sections, expected):
