@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import uvloop
 from starlette.applications import Starlette
@@ -23,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from service.embedding import Embedded, EmbedJob, cannot_embed
 from service.errors import (
     DeadlineExceeded,
     EngineFailed,
@@ -38,6 +40,7 @@ from service.request import Score, ScoreJob
 from service.serving import Listener, bind, exit_within_grace, stop_event, url_of
 from service.settings import EngineSettings, ServiceSettings
 from service.worker.engine import (
+    Embedder,
     Engine,
     EngineDeadError,
     EngineInfo,
@@ -54,6 +57,8 @@ EXIT_START_FAILED = 75  # EX_TEMPFAIL: another try may work
 EXIT_START_FAILED_FOR_GOOD = 78  # EX_CONFIG
 
 log = logging.getLogger("rankguard.worker")
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +118,46 @@ class Worker:
         Raises:
             NoCapacity: not ready. DeadlineExceeded: `timeout_s` is over. EngineFailed.
         """
+        work = functools.partial(self.engine.score, job)
+        return await self._timed(
+            work, "scored", count=len(job.documents), timeout_s=job.timeout_s, canary=job.canary
+        )
+
+    async def embed(self, job: EmbedJob) -> tuple[Embedded, float]:
+        """The vectors and the seconds they took.
+
+        Raises:
+            InvalidValue: the engine makes no embeddings. The others as in `score`.
+        """
+        engine = self.engine
+        if not isinstance(engine, Embedder):
+            raise cannot_embed(self.manifest.model)
+        work = functools.partial(engine.embed, job)
+        return await self._timed(
+            work, "embedded", count=len(job.texts), timeout_s=job.timeout_s, canary=False
+        )
+
+    async def _timed(
+        self,
+        work: Callable[[], Awaitable[_T]],
+        done: str,
+        *,
+        count: int,
+        timeout_s: float,
+        canary: bool,
+    ) -> tuple[_T, float]:
         if self.manifest.state is not WorkerState.READY:
             raise NoCapacity(f"this replica is {self.manifest.state.value}", retry_after_s=1.0)
         began = self._clock()
         try:
-            with self.ledger.job(len(job.documents), canary=job.canary):
-                scores = await asyncio.wait_for(self.engine.score(job), job.timeout_s)
+            with self.ledger.job(count, canary=canary):
+                result = await asyncio.wait_for(work(), timeout_s)
         except (asyncio.TimeoutError, TimeoutError):
-            raise DeadlineExceeded(f"not scored within {job.timeout_s:g} s") from None
+            raise DeadlineExceeded(f"not {done} within {timeout_s:g} s") from None
         except EngineDeadError as error:
             self.fail(str(error), EXIT_ENGINE_DIED)
             raise EngineFailed(f"the engine died: {error}") from error
-        return scores, self._clock() - began
+        return result, self._clock() - began
 
     def progress(self) -> dict[str, Any]:
         """The body of `GET /progress`; its fields are listed in docs/architecture.md."""
@@ -151,16 +184,21 @@ def create_app(worker: Worker) -> Starlette:
     """The worker's HTTP app; docs/architecture.md holds its contract."""
 
     async def score(request: Request) -> Response:
-        try:
+        async def work() -> object:
             job = ScoreJob.from_json(_parse(await request.body()))
             scores, seconds = await _unless_gone(request, worker.score(job))
-        except ServiceError as error:
-            return _error(error)
-        except Exception as error:
-            log.exception("the engine failed on a job")
-            return _error(EngineFailed(f"the engine failed: {type(error).__name__}"))
-        body = {"scores": [item.to_json() for item in scores], "score_s": round(seconds, 6)}
-        return _json(body)
+            return {"scores": [item.to_json() for item in scores], "score_s": round(seconds, 6)}
+
+        return await _answered(work())
+
+    async def embed(request: Request) -> Response:
+        async def work() -> object:
+            job = EmbedJob.from_json(_parse(await request.body()))
+            embedded, seconds = await _unless_gone(request, worker.embed(job))
+            vectors = [item.to_json() for item in embedded.vectors]
+            return {"vectors": vectors, "space": embedded.space, "score_s": round(seconds, 6)}
+
+        return await _answered(work())
 
     async def progress(_: Request) -> Response:
         return _json(worker.progress())
@@ -174,12 +212,21 @@ def create_app(worker: Worker) -> Starlette:
             Route("/progress", progress),
             Route("/livez", livez),
         ]
+            Route("/embed", embed, methods=["POST"]),
     )
 
 
-async def _unless_gone(
-    request: Request, work: Awaitable[tuple[Sequence[Score], float]]
-) -> tuple[Sequence[Score], float]:
+async def _answered(work: Awaitable[object]) -> Response:
+    try:
+        return _json(await work)
+    except ServiceError as error:
+        return _error(error)
+    except Exception as error:
+        log.exception("the engine failed on a job")
+        return _error(EngineFailed(f"the engine failed: {type(error).__name__}"))
+
+
+async def _unless_gone(request: Request, work: Awaitable[_T]) -> _T:
     """Do the work, and give it up when the caller hangs up."""
     doing = asyncio.ensure_future(work)
     hung_up = asyncio.ensure_future(_hung_up(request))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from service.embedding import Embedded, EmbedJob
 from service.request import Score, ScoreJob
 
 
@@ -87,4 +88,19 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Give everything back; safe to call twice, and before `start` ended."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """What an engine can do beside `Engine` when its model makes embeddings."""
+
+    async def embed(self, job: EmbedJob) -> Embedded:
+        """The texts' vectors, in order; may be cancelled, as `Engine.score` may.
+
+        Raises:
+            EngineDeadError: the engine is gone.
+            InvalidValue: the loaded model makes no embeddings, or refuses a text (`texts[3]`).
+            EngineFailed: a vector is none.
+        """
         ...

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from service.embedding import Embedded, EmbedJob, InputType, Vector
 from service.errors import EngineFailed
 from service.request import Score, ScoreJob
 from service.settings import EmbeddedSettings
@@ -51,7 +52,7 @@ class _Loaded:
 
 
 class EmbeddedEngine:
-    """Implements `service.worker.engine.Engine`."""
+    """Implements `service.worker.engine.Engine` and `Embedder`."""
 
     def __init__(self, settings: EmbeddedSettings, served_name: str = "") -> None:
         self._settings = settings
@@ -61,6 +62,7 @@ class EmbeddedEngine:
         self._died = asyncio.Event()
         self._cause = ""
         self._cache = EmbeddingCache(CACHED_EMBEDDINGS)
+        self._space = ""
 
     async def start(self, report: Callable[[LoadStep], None]) -> EngineInfo:
         """Prepare the model when it is not in the cache yet, load it, run one pass.
@@ -77,6 +79,7 @@ class EmbeddedEngine:
         )
         if self._closed:
             raise EngineStartError("closed while it started", permanent=False)
+        self._space = f"{MODEL}:{place.FORMAT}:{digest}"
         threads = self._settings.threads or usable_cores()
         loop = asyncio.get_running_loop()
         self._loaded = _Loaded(
@@ -93,7 +96,7 @@ class EmbeddedEngine:
             kind="embedded",
             model=self._name,
             max_tokens=vocabulary.MAX_DOCUMENT_TOKENS,
-            fingerprint=f"{MODEL}:{place.FORMAT}:{digest}:{calibration.NAME}",
+            fingerprint=f"{self._space}:{calibration.NAME}",
             notice=NOTICE,
         )
 
@@ -117,6 +120,27 @@ class EmbeddedEngine:
         scores = _scores(texts, embeddings, cut=query.truncated)
         by_text = dict(zip(distinct, scores, strict=True))
         return [by_text[document] for document in job.documents]
+
+    async def embed(self, job: EmbedJob) -> Embedded:
+        """Embed each text by its first 512 tokens; what lies behind them is not read."""
+        loaded = self._require()
+        loop = asyncio.get_running_loop()
+        words = loaded.vocabulary
+        read = words.queries if job.input_type is InputType.QUERY else words.beginnings
+        texts: list[Text] = []
+        for part in _slices(job.texts):
+            texts += await loop.run_in_executor(loaded.readers, read, part)
+        windows = [text.windows[0] for text in texts]
+        embeddings = await self._embed(loaded.pool, windows, fresh=False)
+        for index, embedding in enumerate(embeddings):
+            if not np.isfinite(embedding).all():
+                raise EngineFailed(f"the model's result for texts[{index}] is not a number")
+        rows = embeddings.astype("<f4")
+        vectors = [
+            Vector(row.tobytes(), len(window), text.truncated)
+            for row, window, text in zip(rows, windows, texts, strict=True)
+        ]
+        return Embedded(tuple(vectors), self._space)
 
     def steps(self) -> int:
         """Forward passes done since the start."""

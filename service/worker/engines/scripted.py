@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from service.embedding import Embedded, EmbedJob, Vector, pack
 from service.errors import EngineFailed
 from service.request import Score, ScoreJob
 from service.settings import ScriptedSettings
@@ -24,6 +25,7 @@ from service.worker.engine import EngineInfo, EngineStartError, LoadStep, dies_w
 
 _WORD = re.compile(r"\w+")
 _STEP_S = 0.05
+_WIDTH = 32
 
 
 class Fault(str, Enum):
@@ -64,6 +66,15 @@ def word_score(query: str, document: str) -> float:
 
 class ScriptedEngine:
     """Implements `Engine`; one document at a time, in order, as one device would."""
+def word_vector(text: str) -> list[float]:
+    """A bag of words, hashed into a few numbers, of length 1."""
+    counts = [0.0] * _WIDTH
+    for word in _WORD.findall(text.casefold()) or [""]:
+        counts[hashlib.sha256(word.encode("utf-8", "surrogatepass")).digest()[0] % _WIDTH] += 1.0
+    length = math.sqrt(sum(count * count for count in counts))
+    return [count / length for count in counts]
+
+
 
     def __init__(self, settings: ScriptedSettings, name: str = "scripted") -> None:
         self._settings = settings
@@ -97,6 +108,15 @@ class ScriptedEngine:
 
     def steps(self) -> int:
         return self._steps
+    async def embed(self, job: EmbedJob) -> Embedded:
+        vectors = []
+        for text in job.texts:
+            async with self._device:
+                script = await self._obeyed(text)
+            values = [math.nan] if script.fault is Fault.NAN else word_vector(text)
+            vectors.append(Vector(pack(values), len(_WORD.findall(text))))
+        return Embedded(tuple(vectors), "scripted-1")
+
 
     async def died(self) -> str:
         return await dies_with_the_worker()
@@ -104,9 +124,10 @@ class ScriptedEngine:
     async def close(self) -> None:
         return
 
-    async def _score_one(self, query: str, document: str) -> Score:
+    async def _obeyed(self, text: str) -> Script:
+        """Do to this process and its time what the script says about the text."""
         script = self._read_script()
-        if script.poison and script.poison in document:
+        if script.poison and script.poison in text:
             os.kill(os.getpid(), signal.SIGKILL)
         if script.fault is Fault.HANG:
             await asyncio.get_running_loop().create_future()
@@ -125,6 +146,10 @@ class ScriptedEngine:
             return Score(logit=0.0, tokens=tokens, error="the model returned NaN")
         return Score(logit=_answer(script.fault, query, document), tokens=tokens)
 
+        return script
+
+    async def _score_one(self, query: str, document: str) -> Score:
+        script = await self._obeyed(document)
     def _read_script(self) -> Script:
         path = self._settings.script
         if path is None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from service.embedding import Embedded, EmbedJob, InputType, Vector, cannot_embed
 from service.errors import EngineFailed, ServiceError
 from service.request import Score, ScoreJob
 from service.settings import EngineSettings
@@ -24,8 +25,9 @@ from service.worker.engines.model_folder import ModelFolder, open_folder
 from service.worker.engines.vllm_arguments import BadArgument, context, engine_arguments
 from service.worker.engines.vllm_result import best_scores
 from service.worker.prompts.build import Wishes, WrongVocabulary, build_prompts
+from service.worker.prompts.embedding import EmbeddingPrompts
 from service.worker.prompts.profile import Family, Profile, UnknownModel, choose
-from service.worker.prompts.prompt import LongDocuments, PromptBuilder
+from service.worker.prompts.prompt import LongDocuments, Prompt, PromptBuilder
 from service.worker.prompts.vocabulary import Vocabulary
 
 log = logging.getLogger("rankguard.worker")
@@ -43,13 +45,15 @@ _KNOWN = (
 
 
 class VllmEngine:
-    """Implements `Engine`."""
+    """Implements `Engine`, and `Embedder` where the model embeds."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         self._core = vllm_core.VllmCore()
         self._builder: PromptBuilder | None = None
         self._task = "classify"
+        self._name = settings.served_name or settings.model
+        self._space = ""
         self._tokenizing = ThreadPoolExecutor(_TOKENIZING_THREADS, thread_name_prefix="tokenize")
 
     async def start(self, report: Callable[[LoadStep], None]) -> EngineInfo:
@@ -75,6 +79,8 @@ class VllmEngine:
         )
         max_tokens, max_model_len = context(settings.max_model_len, profile)
         self._task = "embed" if profile.family is Family.EMBEDDING else "classify"
+        self._name = settings.served_name or folder.name
+        self._space = vector_space(settings, folder, profile, max_tokens)
         report(LoadStep("loading the model"))
         # a vocabulary takes a second to read: beside the weights, not before them
         reading = asyncio.ensure_future(
@@ -168,6 +174,20 @@ class VllmEngine:
             query_tokens=len(prompts.query.token_ids),
         )
 
+    async def embed(self, job: EmbedJob) -> Embedded:
+        builder = self._builder
+        if builder is None:
+            raise EngineFailed("the engine is not started")
+        if not isinstance(builder, EmbeddingPrompts):
+            raise cannot_embed(self._name)
+        prompts = await asyncio.get_running_loop().run_in_executor(
+            self._tokenizing,
+            functools.partial(builder.inputs, job.texts, queries=job.input_type is InputType.QUERY),
+        )
+        outputs = await self._core.run(prompts, self._task)
+        vectors = [_vector(*pair) for pair in zip(prompts, outputs, strict=True)]
+        return Embedded(tuple(vectors), self._space)
+
     def _similarity(self, first: Any, second: Any) -> float:
         """The calibrated logit of two embeddings' cosine; NaN when one of them is zero."""
         first, second = first.double(), second.double()
@@ -224,6 +244,37 @@ class VllmEngine:
     async def close(self) -> None:
         await self._core.close()
         self._tokenizing.shutdown(wait=False, cancel_futures=True)
+
+
+def vector_space(
+    settings: EngineSettings, folder: ModelFolder, profile: Profile, max_tokens: int
+) -> str:
+    """What makes vectors comparable: weights, prefixes, instruction, and where texts are cut.
+
+    Not the arithmetic: vectors of one model on two cards differ less than an index can tell.
+    """
+    prefixes = settings.embedding
+    parts = (
+        folder.weights,
+        profile.query_prefix if prefixes.query_prefix is None else prefixes.query_prefix,
+        profile.document_prefix if prefixes.document_prefix is None else prefixes.document_prefix,
+        settings.instruction,
+        str(max_tokens),
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _vector(prompt: Prompt, output: Any) -> Vector:
+    """One text's vector of length 1."""
+    name = f"texts[{prompt.document}]"
+    if output is None:
+        raise EngineFailed(f"vLLM failed on {name}")
+    values = output.double().reshape(-1)
+    norm = float(values.norm())
+    if not (math.isfinite(norm) and norm):
+        raise EngineFailed(f"the model's result for {name} is no direction")
+    packed = (values / norm).float().numpy().astype("<f4").tobytes()
+    return Vector(packed, len(prompt.token_ids), prompt.truncated)
 
 
 def fingerprint(

@@ -70,11 +70,12 @@ def check_texts(query: str, documents: Sequence[str], instruction: str | None) -
     named = [("query", query), ("instruction", instruction or "")]
     named += [(f"documents[{index}]", text) for index, text in enumerate(documents)]
     for name, text in named:
-        if not _is_unicode(text):
+        if not is_unicode(text):
             raise InvalidValue(f"{name} holds a lone surrogate: it is not a text", param=name)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a tokenizer takes it: it holds no lone surrogate."""
     if text.isascii():
         return True
     try:

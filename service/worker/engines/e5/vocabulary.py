@@ -85,9 +85,23 @@ class Vocabulary:
 
     def query(self, text: str) -> Text:
         """One window: what does not fit is cut off the end."""
-        [body], [cut] = self._bodies([text], MAX_DOCUMENT_TOKENS)
-        room = WINDOW - 2 - len(self._query)
-        return Text((_framed(self._query, body[:room]),), cut or len(body) > room)
+        [found] = self.queries([text])
+        return found
+
+    def queries(self, texts: Sequence[str]) -> list[Text]:
+        """Each as one window: what does not fit is cut off the end."""
+        return self._firsts(self._query, texts)
+
+    def beginnings(self, texts: Sequence[str]) -> list[Text]:
+        """Passages, each as one window: what does not fit is cut off the end."""
+        return self._firsts(self._passage, texts)
+
+    def _firsts(self, prefix: Ids, texts: Sequence[str]) -> list[Text]:
+        room = WINDOW - 2 - len(prefix)
+        return [
+            Text((_framed(prefix, body[:room]),), cut or len(body) > room)
+            for body, cut in zip(*self._bodies(texts, MAX_DOCUMENT_TOKENS), strict=True)
+        ]
 
     def passages(self, texts: Sequence[str], max_tokens: int | None) -> list[Text]:
         """Each as one window, or as overlapping ones when it is long.
