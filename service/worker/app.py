@@ -209,10 +209,10 @@ def create_app(worker: Worker) -> Starlette:
     return Starlette(
         routes=[
             Route("/score", score, methods=["POST"]),
+            Route("/embed", embed, methods=["POST"]),
             Route("/progress", progress),
             Route("/livez", livez),
         ]
-            Route("/embed", embed, methods=["POST"]),
     )
 
 

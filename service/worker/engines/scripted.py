@@ -64,8 +64,6 @@ def word_score(query: str, document: str) -> float:
     return 8.0 * len(found) / max(1, len(wanted)) - 4.0
 
 
-class ScriptedEngine:
-    """Implements `Engine`; one document at a time, in order, as one device would."""
 def word_vector(text: str) -> list[float]:
     """A bag of words, hashed into a few numbers, of length 1."""
     counts = [0.0] * _WIDTH
@@ -75,6 +73,8 @@ def word_vector(text: str) -> list[float]:
     return [count / length for count in counts]
 
 
+class ScriptedEngine:
+    """Implements `Engine`; one document at a time, in order, as one device would."""
 
     def __init__(self, settings: ScriptedSettings, name: str = "scripted") -> None:
         self._settings = settings
@@ -106,8 +106,6 @@ def word_vector(text: str) -> list[float]:
                 scores.append(await self._score_one(job.query, document))
         return scores
 
-    def steps(self) -> int:
-        return self._steps
     async def embed(self, job: EmbedJob) -> Embedded:
         vectors = []
         for text in job.texts:
@@ -117,6 +115,8 @@ def word_vector(text: str) -> list[float]:
             vectors.append(Vector(pack(values), len(_WORD.findall(text))))
         return Embedded(tuple(vectors), "scripted-1")
 
+    def steps(self) -> int:
+        return self._steps
 
     async def died(self) -> str:
         return await dies_with_the_worker()
@@ -141,15 +141,15 @@ def word_vector(text: str) -> list[float]:
         if pause:
             await asyncio.sleep(pause)
         self._steps += 1
+        return script
+
+    async def _score_one(self, query: str, document: str) -> Score:
+        script = await self._obeyed(document)
         tokens = len(_WORD.findall(query)) + len(_WORD.findall(document))
         if script.fault is Fault.NAN:
             return Score(logit=0.0, tokens=tokens, error="the model returned NaN")
         return Score(logit=_answer(script.fault, query, document), tokens=tokens)
 
-        return script
-
-    async def _score_one(self, query: str, document: str) -> Score:
-        script = await self._obeyed(document)
     def _read_script(self) -> Script:
         path = self._settings.script
         if path is None:
