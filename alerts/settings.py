@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -127,7 +127,8 @@ class AlertSettings(BaseModel):
     dashboard_url: str = Field("", description="where people find the Grafana dashboard")
     runbook_url: str = Field(
         "",
-        description="base of the runbooks' URLs: <base>/<alert name>.md",
+        description="base of the runbooks' URLs: <base>/<alert name>.md; empty: those that the"
+        " watchdog serves below external_url",
     )
     delivery_failing_s: float = Field(
         300.0, ge=10, description="raise AlertDeliveryFailing when a receiver fails for so long"
@@ -144,6 +145,14 @@ class AlertSettings(BaseModel):
     def _zone(cls, name: str) -> str:
         zone_of(name)
         return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runbooks(cls, given: Any) -> Any:
+        external = given.get("external_url") if isinstance(given, dict) else None
+        if isinstance(external, str) and external and not given.get("runbook_url"):
+            return {**given, "runbook_url": f"{external.rstrip('/')}/runbooks"}
+        return given
 
     @model_validator(mode="after")
     def _names(self) -> AlertSettings:

@@ -26,7 +26,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models import prometheus as prometheus_model
 
 from grafana.dashboards.all import DASHBOARDS
-from grafana.panel import Dashboard, Look, Panel, Query, Variable
+from grafana.panel import RUNBOOKS, Dashboard, Look, Panel, Query, Variable
 
 FOLDER = Path(__file__).with_name("json")
 SOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -115,6 +115,8 @@ def _panel(panel: Panel) -> Any:
     )
     for position, query in enumerate(panel.queries):
         builder = builder.with_target(_target(panel, query, chr(ord("A") + position)))
+    if panel.runbooks:
+        builder = builder.links([_runbook(name) for name in panel.runbooks])
     if panel.words:
         builder = builder.mappings([_words(panel)])
     if panel.least is not None:
@@ -122,6 +124,11 @@ def _panel(panel: Panel) -> Any:
     if panel.most is not None:
         builder = builder.max(panel.most)
     return _styled(builder, panel)
+
+
+def _runbook(name: str) -> boards.DashboardLink:
+    link = boards.DashboardLink(f"Runbook: {name}").type(model.DashboardLinkType.LINK)
+    return link.url(f"{RUNBOOKS}/{name}.md").target_blank(True)
 
 
 def _styled(builder: Any, panel: Panel) -> Any:

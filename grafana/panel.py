@@ -10,6 +10,9 @@ from enum import Enum
 
 from grafana.catalogue import checked
 
+RUNBOOKS = "http://127.0.0.1:9400/runbooks"
+"""Where the watchdog serves them, in the committed JSON; rendering puts the configured place."""
+
 
 class Look(str, Enum):
     """How a panel draws its numbers."""
@@ -71,6 +74,7 @@ class Panel:
         steps: (from this value on, colour), the first from minus infinity.
         words: values shown as words.
         limit: a query whose value is drawn as a dashed red line.
+        runbooks: what to read when it is bad, by the names of the watchdog's alerts.
     """
 
     look: Look
@@ -83,6 +87,7 @@ class Panel:
     steps: tuple[tuple[float | None, str], ...] = ((None, "green"),)
     words: tuple[Word, ...] = ()
     limit: Query | None = None
+    runbooks: tuple[str, ...] = ()
     stacked: bool = False
     least: float | None = None
     most: float | None = None

@@ -34,11 +34,13 @@ from monitor.ports import ActuatorError, Sink
 from monitor.probes.process import boot_id
 from monitor.probing import ScheduledProbes, build_scheduler
 from monitor.reload import Reload
+from monitor.rolling import Rolling
 from monitor.sampling import Sampler
 from monitor.server import Desk, StatusServer
 from monitor.settings import MonitorSettings
 from monitor.signals import Signals
 from monitor.startup import CannotStart, build_pipeline, held, open_journal
+from monitor.versions import Versions
 from monitor.watch import Watch
 
 EXIT_OK = 0
@@ -72,6 +74,7 @@ def run(
     alerts: AlertSettings | None = None,
     stop_replicas_on_exit: bool = False,
     gateway_url: str | None = None,
+    runbooks: Path | None = None,
     config_path: Path | None = None,
     reload: Callable[[], MonitorSettings] | None = None,
 ) -> int:
@@ -84,6 +87,7 @@ def run(
         alerts: receivers and routes; None or no receivers: incidents are logged and journaled.
         stop_replicas_on_exit: drain the workers at the end; else they go on and are adopted.
         gateway_url: where the gateway's metrics are, for scaling.
+        runbooks: folder of the runbooks that are served; None: none are.
         config_path: named in messages.
         reload: reads the settings anew on SIGHUP; what it raises is told of, and nothing changes.
     """
@@ -96,7 +100,14 @@ def run(
     state_dir = state_dir.resolve()  # it is part of the mark by which workers are known
     try:
         with held(state_dir):
-            watchdog = _Watchdog(settings, state_dir, worker_command, alerts, gateway_url)
+            watchdog = _Watchdog(
+                settings,
+                state_dir,
+                worker_command,
+                alerts=alerts,
+                gateway_url=gateway_url,
+                runbooks=runbooks,
+            )
             return watchdog.run(
                 stop_replicas=stop_replicas_on_exit, reload=reload, config_path=config_path
             )
@@ -113,8 +124,10 @@ class _Watchdog:
         settings: MonitorSettings,
         state_dir: Path,
         worker_command: WorkerCommand | Sequence[str],
+        *,
         alerts: AlertSettings | None,
         gateway_url: str | None,
+        runbooks: Path | None,
     ) -> None:
         self._settings = settings
         self._state_dir = state_dir
@@ -123,7 +136,7 @@ class _Watchdog:
         self._latest = Latest()
         database = state_dir / "journal.db"
         self._journal = open_journal(database)
-        self._server = self._bind(database)
+        self._server = self._bind(database, runbooks)
         self._gpu_reader, about_cards = build_gpu_reader(settings)
         self._pipeline = build_pipeline(alerts, database, self._latest.alive)
         self._scheduler = build_scheduler(6 + 2 * settings.bounds()[1])
@@ -208,7 +221,7 @@ class _Watchdog:
 
     # building
 
-    def _bind(self, journal: Path) -> StatusServer:
+    def _bind(self, journal: Path, runbooks: Path | None) -> StatusServer:
         registry = CollectorRegistry()
         registry.register(SnapshotCollector(lambda: self._latest.snapshot, time.time))
         ProcessCollector(registry=registry)
@@ -219,6 +232,7 @@ class _Watchdog:
             journal=journal,
             now=time.time,
             page=PageRenderer(),
+            runbooks=runbooks,
             alerts=lambda: None if self._pipeline is None else self._pipeline.desk,
         )
         host, port = self._settings.host, self._settings.port
@@ -294,4 +308,5 @@ class _Watchdog:
             make_watch=lambda replica_id: self._take_over([replica_id])[0],
             keep_s=settings.keep_days * 86400,
             notices=self._notices,
+            rolling=Rolling(self._journal, Versions(self._state_dir), self._clock.now()),
         )

@@ -69,6 +69,7 @@ ol{padding-left:1.2rem}time{font-variant-numeric:tabular-nums;opacity:.7}
 {% for one in incidents %}
 <div id="incident-{{ one.id }}" class="card {{ 'wait' if one.over else 'bad' }}">
 <b>{{ one.id }} {{ one.name }}</b> · {{ one.status }} · {{ one.reason }}
+· <a href="/runbooks/{{ one.name }}.md">runbook</a>
 <p>{{ one.summary }}</p><p><small>{{ one.times }}</small></p>
 {% if one.actions %}<ol>{% for action in one.actions %}<li>{{ action }}</li>{% endfor %}</ol>
 {% endif %}</div>{% endfor %}

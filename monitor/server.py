@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -33,6 +34,7 @@ _SOCKET_TIMEOUT_S = 10.0
 _MAX_BODY = 4096
 _MAX_THREADS = 32
 _STALE_S = 30.0
+_RUNBOOK = re.compile(r"[A-Za-z]+\.md")
 _SHOWN = 25  # incidents and transitions on the page
 
 log = logging.getLogger("rankguard.watchdog.http")
@@ -46,6 +48,7 @@ class Desk:
         latest: the last snapshot, None before the first.
         command: passes an operator's request on; its effect shows in later snapshots.
         now: Unix seconds.
+        runbooks: folder with `<alert name>.md`; None: they are not served.
         alerts: silences and acknowledgements; None while no receivers are configured.
     """
 
@@ -55,6 +58,7 @@ class Desk:
     journal: Path
     now: Callable[[], float]
     page: PageRenderer
+    runbooks: Path | None = None
     alerts: Callable[[], AlertDesk | None] = lambda: None
 
 
@@ -109,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, generate_latest(desk.registry), CONTENT_TYPE_LATEST)
         elif path == "/livez":
             self._livez(snapshot)
+        elif path.startswith("/runbooks/"):
+            self._runbook(path.removeprefix("/runbooks/"))
         elif path.startswith("/api/"):
             self._send_json(*alertapi.read(desk.alerts(), path.strip("/").split("/")[1:]))
         elif snapshot is None:
@@ -195,6 +201,14 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "")
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         if name == "localhost":
+    def _runbook(self, name: str) -> None:
+        """As text: it is meant for reading, at night, on a host without internet."""
+        folder = self.server.desk.runbooks
+        if folder is None or not _RUNBOOK.fullmatch(name) or not (folder / name).is_file():
+            self._send_json(HTTPStatus.NOT_FOUND, {"error": "no such runbook"})
+            return
+        self._send(HTTPStatus.OK, (folder / name).read_bytes(), "text/plain; charset=utf-8")
+
             return None
         try:
             ipaddress.ip_address(name)

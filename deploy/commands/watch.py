@@ -11,6 +11,7 @@ import typer
 from deploy.commands.options import ConfigFile, DieWithParent, examples
 
 NAME = "watch"
+RUNBOOKS = Path(__file__).parent.parent / "runbooks"
 EXAMPLES = examples(
     "rankguard watch",
     "rankguard watch --gpus replay:recordings/h100.jsonl",
@@ -41,6 +42,7 @@ def run(
         worker_command=worker_command(file),
         alerts=settings.alerts,
         stop_replicas_on_exit=stop_replicas_on_exit,
+        runbooks=RUNBOOKS,
         gateway_url=f"http://127.0.0.1:{settings.service.port}",
         reload=lambda: load(config).monitor,
         config_path=file,

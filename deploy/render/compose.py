@@ -43,7 +43,7 @@ def compose(config: Config, site: Site) -> list[Artefact]:
         Artefact("prometheus/prometheus.yml", scrape),
         Artefact(f"prometheus/{RULES_FILE}", rules_file(config)),
         *(_below("alertmanager", item) for item in alertmanager(config, site)),
-        *(_below("grafana", item) for item in dashboards.files("http://prometheus:9090")),
+        *(_below("grafana", item) for item in dashboards.files(config, "http://prometheus:9090")),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -173,6 +174,7 @@ class Watchdog:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+            runbooks=folder / "runbooks",
 
 
 @pytest.fixture
@@ -212,6 +214,28 @@ def test_before_the_first_round_it_is_starting(watchdog):
 
 
 def test_a_loop_that_stands_still_is_not_alive(watchdog):
+def test_a_runbook_is_readable_without_internet(watchdog, tmp_path):
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runbooks" / "ReplicaHung.md").write_text("# Étapes\n")
+
+    answer = requests.get(f"{watchdog.url}/runbooks/ReplicaHung.md", timeout=5)
+
+    assert answer.content.decode() == "# Étapes\n"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("name", ["Nothing.md", "..%2fsecret.md", "../secret.md", "secret", ""])
+def test_no_other_file_is_served_as_a_runbook(watchdog, tmp_path, name):
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "secret.md").write_text("s")
+    (tmp_path / "runbooks" / "secret").write_text("s")
+    with socket.create_connection(("127.0.0.1", watchdog.server.port), timeout=5) as raw:
+        raw.sendall(f"GET /runbooks/{name} HTTP/1.0\r\n\r\n".encode())  # as it is: no client tidies
+        status = raw.makefile("rb").readline()
+
+    assert b" 404 " in status
+
+
     watchdog.snapshot = Snapshot(at=time.time() - 60, started_at=0.0)
 
     assert requests.get(f"{watchdog.url}/livez", timeout=5).status_code == 503
