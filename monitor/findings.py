@@ -11,10 +11,12 @@ from monitor.casebook import Casebook
 from monitor.collectors.kmsg import OomKill
 from monitor.host import HostLimits, HostSample, judge_host
 from monitor.model import Health, Moment, Reason
+from monitor.rollout import Rollout, Stage, Why
 from monitor.watch import Watch
 
 _OOM_KEPT_S = 300.0
 _STARVED_S, _FED_S = 10.0, 30.0
+_WENT_BACK_KEPT_S = 3600.0
 
 Found = dict[str | None, list[Finding]]
 """Findings by card; under None the host's."""
@@ -38,6 +40,7 @@ class Findings:
         self.host: HostSample | None = None
         self.oom: OomKill | None = None
         self.config_error: str | None = None
+        self.rollout: Rollout | None = None
         self._starved_since: float | None = None
         self._starved_last = 0.0
 
@@ -63,6 +66,7 @@ class Findings:
             found.append(Finding("HostOomKill", "out_of_memory", self.oom.text, critical=True))
         if self.config_error is not None:
             found.append(Finding("WatchdogConfigInvalid", "config_invalid", self.config_error))
+        found += _of_rollout(self.rollout, now)
         if self._is_starved(watches, now):
             found.append(Finding("HostStarved", Reason.STARVED.value, "replicas wait for a CPU"))
         return found
@@ -90,3 +94,16 @@ class Findings:
 
     def _can_close(self, name: str) -> bool:
         return not name.startswith(("Gpu", "Driver")) or self._cards_known()
+
+
+def _of_rollout(rollout: Rollout | None, now: Moment) -> list[Finding]:
+    """One that failed leaves replicas of two versions; one that went back is told for an hour."""
+    if rollout is None or rollout.reason is Why.OPERATOR:
+        return []
+    if rollout.stage is Stage.FAILED:
+        detail = f"rollout {rollout.id}: {rollout.detail}"
+        return [Finding("RolloutFailed", rollout.reason.value, detail, critical=True)]
+    if rollout.stage is Stage.WENT_BACK and now.wall - (rollout.ended_at or 0) < _WENT_BACK_KEPT_S:
+        detail = f"rollout {rollout.id} went back: {rollout.detail}"
+        return [Finding("RolloutFailed", rollout.reason.value, detail)]
+    return []

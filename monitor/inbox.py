@@ -79,6 +79,28 @@ class CordonAsked:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RolloutAsked:
+    """An operator asks for a rolling restart; `version` empty: with what is installed now.
+
+    Attributes:
+        limit_s: for each replica, from its turn until it serves.
+        surge: one replica more may be started while the only one restarts.
+    """
+
+    id: str
+    version: str = ""
+    limit_s: float = 900.0
+    surge: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutEnded:
+    """An operator ends the one that runs: `back` to the old version, else where it is."""
+
+    back: bool
+
+
 Message = (
     ProgressSeen
     | CanarySeen
@@ -88,6 +110,8 @@ Message = (
     | LoadSeen
     | CommandAsked
     | CordonAsked
+    | RolloutAsked
+    | RolloutEnded
 )
 
 

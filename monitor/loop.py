@@ -28,6 +28,8 @@ from monitor.inbox import (
     LoadSeen,
     Message,
     ProgressSeen,
+    RolloutAsked,
+    RolloutEnded,
 )
 from monitor.keeper import UP, Keeper, Tools
 from monitor.limits import LoopLimits
@@ -35,6 +37,7 @@ from monitor.model import Moment, Reason
 from monitor.ports import Clock
 from monitor.probes.process import exists, read_stat
 from monitor.replica import Command, CommandKind, Phase, Replica
+from monitor.rolling import Rolling, members
 from monitor.roster import QUICK_S, Roster
 from monitor.scaling import CPU_ENGINES, Load, ScalingLimits
 from monitor.snapshot import Counters, Snapshot
@@ -66,6 +69,7 @@ class Loop:
         may_start: Callable[[str], Reason | None] = lambda _: None,
         keep_s: float = 90 * 86400.0,
         notices: Sequence[str] = (),
+        rolling: Rolling | None = None,
     ) -> None:
         """Wire it.
 
@@ -75,6 +79,7 @@ class Loop:
             make_watch: makes the watch of a replica that scaling adds.
             may_start: why a replica cannot be started at all now; None when it can.
             keep_s: how long transitions and ended incidents are kept.
+            rolling: carries out rolling restarts; None: there are none here.
         """
         self._clock = clock
         self._tools = tools
@@ -100,6 +105,7 @@ class Loop:
         self._keep_s = keep_s
         self._pruned_at: float | None = None
         self.notices = tuple(notices)
+        self._rolling = rolling
         self._load: Load | None = None
         self._last: Moment | None = None
         self._started_at = clock.now().wall
@@ -113,6 +119,7 @@ class Loop:
         self._mind_the_gap(now)
         for message in self._inbox.take():
             self._receive(message, now)
+        self._roll(now)
         for replica_id in self._roster.rescale(self._load, now):
             self._tools.board.remove_verdict(replica_id)
             self._tools.casebook.close(now, replica=replica_id)
@@ -155,6 +162,25 @@ class Loop:
             self._tick_errors += 1
             log.exception("%s: this round failed", watch.replica.id)
 
+    def _roll(self, now: Moment) -> None:
+        """One step of a rollout, if there is one."""
+        if self._rolling is None:
+            return
+        spare = self._roster.spare() if self._has_room() else None
+        turn = self._rolling.step(members(self._roster), now, surge_id=spare)
+        watch = None if turn is None else self._roster.get(turn)
+        if watch is not None and watch.command is None:
+            watch.command = Command(CommandKind.RESTART)
+        self._roster.surge = self._rolling.surge
+        self._findings.rollout = self._rolling.rollout
+
+    def _has_room(self) -> bool:
+        """The host's memory takes one more of the largest replica, and half of one to spare."""
+        host = self._findings.host
+        free = None if host is None else host.memory_available
+        largest = max((max(watch.resident, default=0) for watch in self._roster), default=0)
+        return free is None or free > 1.5 * largest
+
     def _mind_the_gap(self, now: Moment) -> None:
         """Time in which the watchdog did not run, or was told another hour, is nobody's fault."""
         last, self._last = self._last, now
@@ -184,10 +210,20 @@ class Loop:
             self._load = message.load
         elif isinstance(message, CordonAsked):
             self._holds.cordon(message, now)
+        elif isinstance(message, RolloutAsked | RolloutEnded):
+            self._receive_rollout(message, now)
         else:
             watch = self._roster.get(message.replica)
             if watch is not None:
                 self._receive_for(watch, message, now)
+
+    def _receive_rollout(self, message: RolloutAsked | RolloutEnded, now: Moment) -> None:
+        if self._rolling is None:
+            log.warning("rollouts are not for this watchdog")
+        elif isinstance(message, RolloutAsked):
+            self._rolling.begin(message, members(self._roster), now)
+        else:
+            self._rolling.finish(message, members(self._roster), now)
 
     def _receive_for(
         self, watch: Watch, message: ProgressSeen | CanarySeen | CommandAsked, now: Moment
@@ -260,6 +296,7 @@ class Loop:
             incidents=casebook.open_incidents(),
             counters=counters,
             notices=self.notices,
+            rollout=None if self._rolling is None else self._rolling.rollout,
         )
 
     # the end
@@ -267,6 +304,7 @@ class Loop:
     def stop_replicas(self, forced: Callable[[], bool]) -> None:
         """Drain every replica and wait for it; `forced` cuts the drain short."""
         self._roster.freeze()
+        self._rolling = None  # the journal has it: it goes on with the next watchdog
         for watch in self._roster:
             if watch.replica.phase is not Phase.DRAINED:
                 watch.command = Command(CommandKind.DRAIN, reason=Reason.SHUTDOWN)

@@ -10,6 +10,7 @@ from monitor.gpu import Field
 from monitor.journal import to_json
 from monitor.model import Health, Unavailable
 from monitor.replica import Phase
+from monitor.rolling import to_json as rollout_status
 from monitor.snapshot import ReplicaView, Snapshot
 
 _RUNNING = {Phase.STARTING, Phase.SERVING}
@@ -36,6 +37,7 @@ def status(snapshot: Snapshot) -> dict[str, Any]:
         "replicas_wanted": snapshot.wanted,
         "gpus": [card_status(view) for view in snapshot.cards],
         "incidents": [to_json(incident) for incident in snapshot.incidents],
+        "rollout": None if snapshot.rollout is None else rollout_status(snapshot.rollout),
         "host": _host(snapshot),
         "load": _load(snapshot),
         "alerts": _delivery(snapshot),

@@ -42,6 +42,7 @@ class Roster:
         self._make_watch = make_watch
         self._may_start = may_start
         self._cards_known = cards_known
+        self.surge: str | None = None  # one replica more, while a rollout needs it
 
     def __iter__(self) -> Iterator[Watch]:
         return iter(tuple(self._watches.values()))
@@ -61,10 +62,17 @@ class Roster:
         """Add and drain replicas as the load asks; returns who is gone for good."""
         self._size = resize(self._size, load, self.scaling, now.mono)
         wanted = {f"replica-{index}" for index in range(self._size.size)}
+        if self.surge is not None:
+            wanted.add(self.surge)
         for replica_id in sorted(wanted - set(self._watches)):
             if self._make_watch is not None:
                 log.info("scaling: adding %s", replica_id)
-                self._watches[replica_id] = self._make_watch(replica_id)
+                self._watches[replica_id] = watch = self._make_watch(replica_id)
+                if watch.replica.phase in {Phase.DRAINED, Phase.FAILED} and (
+                    watch.replica.reason is not Reason.OPERATOR
+                ):
+                    # how its last life ended says nothing about this one
+                    watch.command = Command(CommandKind.RESTART, reason=Reason.SCALED)
         gone = []
         for replica_id, watch in list(self._watches.items()):
             if replica_id in wanted:
@@ -77,6 +85,13 @@ class Roster:
                 watch.leaving = True
                 watch.command = Command(CommandKind.DRAIN, reason=Reason.SCALED)
         return gone
+
+    def spare(self) -> str | None:
+        """The name of a replica that could be added; None when none can."""
+        if self._make_watch is None:
+            return None
+        names = (f"replica-{index}" for index in range(len(self._watches) + 1))
+        return next(name for name in names if name not in self._watches)
 
     def freeze(self) -> None:
         """Neither add nor drain any more."""

@@ -12,6 +12,7 @@ from monitor.host import HostSample
 from monitor.incident import Incident
 from monitor.model import CanaryResult, Manifest, Progress, Reason, Verdict
 from monitor.replica import Replica
+from monitor.rollout import Rollout
 from monitor.scaling import Load
 
 
@@ -51,6 +52,7 @@ class Snapshot:
     Attributes:
         at, started_at: Unix seconds. tick_s: what the last tick took.
         wanted: how many replicas there shall be.
+        rollout: the one that runs, or the last one.
     """
 
     at: float
@@ -66,3 +68,4 @@ class Snapshot:
     counters: Counters = field(default_factory=Counters)
     delivery: PipelineSnapshot | None = None
     notices: tuple[str, ...] = ()
+    rollout: Rollout | None = None
