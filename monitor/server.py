@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from alerts.desk import Desk as AlertDesk
-from monitor import alertapi
+from monitor import alertapi, rolloutapi
 from monitor.html import PageRenderer
-from monitor.inbox import CommandAsked, CordonAsked
+from monitor.inbox import CommandAsked, CordonAsked, RolloutAsked, RolloutEnded
 from monitor.journal import JournalError, read_recent
 from monitor.page import overall, status
 from monitor.replica import Command, CommandKind
@@ -53,7 +53,7 @@ class Desk:
     """
 
     latest: Callable[[], Snapshot | None]
-    command: Callable[[CommandAsked | CordonAsked], None]
+    command: Callable[[CommandAsked | CordonAsked | RolloutAsked | RolloutEnded], None]
     registry: CollectorRegistry
     journal: Path
     now: Callable[[], float]
@@ -146,6 +146,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._command_replica(parts[2], parts[3], body)
         elif len(parts) == 4 and parts[:2] == ["api", "gpus"]:
             self._command_gpu(parts[2], parts[3], body)
+        elif parts[:2] == ["api", "rollout"]:
+            self._command_rollout("/".join(parts[2:]), body)
         else:
             self._send_json(*alertapi.order(self.server.desk.alerts(), parts[1:], body))
 
@@ -186,11 +188,26 @@ class _Handler(BaseHTTPRequestHandler):
         said = f"{uuid}: cordoned {until}" if verb == "cordon" else f"{uuid}: in use again"
         self._send_json(HTTPStatus.ACCEPTED, {"message": said})
 
+    def _command_rollout(self, verb: str, body: dict[str, Any]) -> None:
+        desk = self.server.desk
+        order = rolloutapi.order(desk.latest(), verb, body, desk.now())
+        if order.message is not None:
+            desk.command(order.message)
+        self._send_json(order.code, order.body)
+
     def _livez(self, snapshot: Snapshot | None) -> None:
         age_s = None if snapshot is None else self.server.desk.now() - snapshot.at
         alive = age_s is None or age_s < _STALE_S
         code = HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE
         self._send_json(code, {"loop_age_s": age_s})
+
+    def _runbook(self, name: str) -> None:
+        """As text: it is meant for reading, at night, on a host without internet."""
+        folder = self.server.desk.runbooks
+        if folder is None or not _RUNBOOK.fullmatch(name) or not (folder / name).is_file():
+            self._send_json(HTTPStatus.NOT_FOUND, {"error": "no such runbook"})
+            return
+        self._send(HTTPStatus.OK, (folder / name).read_bytes(), "text/plain; charset=utf-8")
 
     def _refuse_command(self) -> str | None:
         """Why this request may not command; None when it may."""
@@ -201,14 +218,6 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "")
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         if name == "localhost":
-    def _runbook(self, name: str) -> None:
-        """As text: it is meant for reading, at night, on a host without internet."""
-        folder = self.server.desk.runbooks
-        if folder is None or not _RUNBOOK.fullmatch(name) or not (folder / name).is_file():
-            self._send_json(HTTPStatus.NOT_FOUND, {"error": "no such runbook"})
-            return
-        self._send(HTTPStatus.OK, (folder / name).read_bytes(), "text/plain; charset=utf-8")
-
             return None
         try:
             ipaddress.ip_address(name)
