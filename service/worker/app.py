@@ -266,7 +266,27 @@ def _error(error: ServiceError) -> Response:
 
 async def serve(settings: ServiceSettings, engine: EngineSettings, identity: Identity) -> int:
     """Live from start to drain; returns the exit code."""
-    stopping = stop_event()
+    last = await live(settings, engine, identity, stop_event())
+    if last.exit_code is None:
+        return exit_within_grace(EXIT_DRAINED)
+    log.error("%s", last.reason)
+    return exit_within_grace(last.exit_code)
+
+
+async def live(
+    settings: ServiceSettings,
+    engine: EngineSettings,
+    identity: Identity,
+    stopping: asyncio.Event,
+    began: Callable[[Worker, Starlette], None] = lambda _worker, _app: None,
+) -> Manifest:
+    """Start, serve on loopback, and drain when told to stop; returns the last manifest.
+
+    Its `exit_code` is set when the engine did not start, or died.
+
+    Args:
+        began: gets the worker and its app before the engine loads, to reach them without HTTP.
+    """
     listener = bind("127.0.0.1", 0)
     manifest = Manifest(
         id=identity.id,
@@ -282,7 +302,9 @@ async def serve(settings: ServiceSettings, engine: EngineSettings, identity: Ide
     )
     worker = Worker(build_engine(engine), manifest)
     write_manifest(settings.state_dir, manifest)
-    http = Listener(create_app(worker), listener)
+    app = create_app(worker)
+    began(worker, app)
+    http = Listener(app, listener)
     try:
         await _live(worker, settings, stopping)
     finally:
@@ -291,9 +313,7 @@ async def serve(settings: ServiceSettings, engine: EngineSettings, identity: Ide
             await asyncio.wait_for(worker.engine.close(), settings.drain_timeout_s + 5.0)
     if worker.manifest.exit_code is None:
         remove_manifest(settings.state_dir, worker.manifest)
-        return exit_within_grace(EXIT_DRAINED)
-    log.error("%s", worker.manifest.reason)
-    return exit_within_grace(worker.manifest.exit_code)
+    return worker.manifest
 
 
 async def _live(worker: Worker, settings: ServiceSettings, stopping: asyncio.Event) -> None:
