@@ -164,6 +164,10 @@ def _scoring(evidence: Evidence, limits: HealthLimits, now: float) -> Verdict:
 
 
 def _well(evidence: Evidence, progress: Progress | None, limits: HealthLimits) -> Verdict:
+    if evidence.unscored_at is not None:
+        # it goes on serving: a document of a user's may be at fault, and the canary tells
+        detail = f"{progress.unscored if progress else 0} documents without a finite score"
+        return Verdict(Health.SUSPECT, Reason.UNSCORED, detail)
     canary = evidence.canary
     if canary is not None and canary.outcome is CanaryOutcome.TIMED_OUT:
         # it waits behind user work that does get done: no reason to act
@@ -209,6 +213,7 @@ def _confirms(canary: CanaryResult, since: float) -> bool:
 
 _CONFIRMING_S = 1.0
 _CANARY_RETRY_S = 0.2
+_UNSCORED_RETRY_S = 1.0  # documents that never score must not keep the engine at canaries
 _ASK_AFTER = 0.3  # share of stall_s after which a standstill is worth a canary
 
 
@@ -222,6 +227,8 @@ def canary_due(evidence: Evidence, period_s: float, limits: HealthLimits, now: f
         return True
     if not evidence.canary_good or evidence.canary_bad == 1:
         return now - last.ended >= _CANARY_RETRY_S
+    if evidence.unscored_at is not None:
+        return now - last.ended >= _UNSCORED_RETRY_S
     since = evidence.stalled_since
     if since is not None and now - since >= _ASK_AFTER * limits.stall_s and last.began < since:
         return True

@@ -348,6 +348,27 @@ METRICS: tuple[Family, ...] = (
         _progress("failed"),
     ),
     Family(
+        "rankguard_replica_unscored_documents",
+        "counter",
+        "Users' documents for which the present process's model gave NaN or an infinite score",
+        ("replica",),
+        _progress("unscored"),
+    ),
+    Family(
+        "rankguard_replica_prefix_lookup_tokens",
+        "counter",
+        "Prompt tokens that the present process looked up in the engine's prefix cache",
+        ("replica",),
+        _progress("prefix_looked_up"),
+    ),
+    Family(
+        "rankguard_replica_prefix_hit_tokens",
+        "counter",
+        "Prompt tokens found in the engine's prefix cache, so not computed again",
+        ("replica",),
+        _progress("prefix_found"),
+    ),
+    Family(
         "rankguard_replica_engine_steps",
         "counter",
         "Forward passes of the present process",

@@ -59,6 +59,7 @@ class Reason(str, Enum):
     PROBE_FAILING = "probe_failing"
     STARVED = "starved"
     CANARY_UNCONFIRMED = "canary_unconfirmed"
+    UNSCORED = "unscored_documents"
     LATENCY = "latency_over_slo"
     # dead
     PROCESS_GONE = "process_gone"
@@ -204,7 +205,13 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One answer of `GET /progress`; counts are of documents, `steps` of forward passes."""
+    """One answer of `GET /progress`; counts are of documents, `steps` of forward passes.
+
+    Attributes:
+        unscored: users' documents for which the engine gave no finite score.
+        prefix_looked_up: prompt tokens looked up in the engine's prefix cache.
+        prefix_found: those that were there.
+    """
 
     generation: int
     state: WorkerState
@@ -216,6 +223,9 @@ class Progress:
     last_success_s: float | None = None
     loading_phase: str = ""
     loading_done: float | None = None
+    unscored: int = 0
+    prefix_looked_up: int = 0
+    prefix_found: int = 0
 
 
 class CanaryOutcome(str, Enum):
@@ -261,6 +271,7 @@ class Evidence:
         load_moved_at: when its loading last got further, or the group last used a CPU.
         canary: the last finished one. canary_bad: failed or wrong ones in a row, newest included.
         canary_good: at least one passed in this generation.
+        unscored_at: users' documents got NaN for a score then, and no canary passed since.
         effort: over the last seconds; None when nobody had a reason to measure.
         gpu: LOST or FAULT of its card, already judged; None when well or unknown.
     """
@@ -277,5 +288,6 @@ class Evidence:
     canary: CanaryResult | None = None
     canary_bad: int = 0
     canary_good: bool = False
+    unscored_at: float | None = None
     effort: Effort | None = None
     gpu: Reason | None = None

@@ -51,6 +51,7 @@ class Window:
         self._canary: CanaryResult | None = None
         self._canary_bad = 0
         self._canary_good = False
+        self._unscored_at: float | None = None
         self._cpu: deque[tuple[float, CpuSample]] = deque(maxlen=64)
         self._gpu: Reason | None = None
 
@@ -113,6 +114,8 @@ class Window:
             before.loading_done,
         ):
             self._load_moved_at = now
+        if sample.unscored > (0 if before is None else before.unscored):
+            self._unscored_at = now
         self._see_work(sample, began, moved=moved)
         self._progress, self._progress_at = sample, now
 
@@ -139,6 +142,8 @@ class Window:
         self._canary = result
         if result.outcome is CanaryOutcome.PASSED:
             self._canary_good = True
+            if self._unscored_at is not None and result.began >= self._unscored_at:
+                self._unscored_at = None
         self._canary_bad = self._canary_bad + 1 if result.outcome in _BAD else 0
 
     def see_cpu(self, sample: CpuSample, now: float) -> None:
@@ -174,6 +179,7 @@ class Window:
             canary=self._canary,
             canary_bad=self._canary_bad,
             canary_good=self._canary_good,
+            unscored_at=self._unscored_at,
             effort=self._effort(),
             gpu=self._gpu,
         )

@@ -311,6 +311,38 @@ _REPLICAS = Row(
         ),
         Panel(
             Look.LINES,
+            "Documents without a finite score",
+            "Users' documents that got NaN or infinity. A canary looks at the replica at once:"
+            " when it fails too, the model is broken, else the document is.",
+            Unit.PER_SECOND,
+            (
+                Query(
+                    f"rate(rankguard_replica_unscored_documents_total{_PER_REPLICA}"
+                    "[$__rate_interval])",
+                    "{{host}} {{replica}}",
+                ),
+            ),
+            least=0.0,
+        ),
+        Panel(
+            Look.LINES,
+            "Prefix cache",
+            "Share of prompt tokens that an engine had computed before: instruction and query of"
+            " a request are computed once for all its documents.",
+            Unit.RATIO,
+            (
+                Query(
+                    f"rate(rankguard_replica_prefix_hit_tokens_total{_PER_REPLICA}"
+                    "[$__rate_interval])"
+                    f" / rate(rankguard_replica_prefix_lookup_tokens_total{_PER_REPLICA}"
+                    "[$__rate_interval])",
+                    "{{host}} {{replica}}",
+                ),
+            ),
+            least=0.0,
+        ),
+        Panel(
+            Look.LINES,
             "Memory",
             "What each replica's processes hold. A line that only rises is a leak; the watchdog"
             " recycles the replica while another one serves.",

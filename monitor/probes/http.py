@@ -113,6 +113,9 @@ def parse_progress(body: dict[str, Any]) -> Progress:
         state=WorkerState(body["state"]),
         completed=int(body["completed"]),
         failed=int(body["failed"]),
+        unscored=int(body.get("unscored", 0)),  # added later: an older worker has none
+        prefix_looked_up=int(body.get("prefix_looked_up", 0)),
+        prefix_found=int(body.get("prefix_found", 0)),
         in_flight=int(body["in_flight"]),
         steps=int(body["steps"]),
         oldest_in_flight_s=_optional(body.get("oldest_in_flight_s")),

@@ -119,9 +119,12 @@ class Worker:
             NoCapacity: not ready. DeadlineExceeded: `timeout_s` is over. EngineFailed.
         """
         work = functools.partial(self.engine.score, job)
-        return await self._timed(
+        scores, seconds = await self._timed(
             work, "scored", count=len(job.documents), timeout_s=job.timeout_s, canary=job.canary
         )
+        if not job.canary:
+            self.ledger.note_unscored(sum(score.error is not None for score in scores))
+        return scores, seconds
 
     async def embed(self, job: EmbedJob) -> tuple[Embedded, float]:
         """The vectors and the seconds they took.
@@ -162,6 +165,7 @@ class Worker:
     def progress(self) -> dict[str, Any]:
         """The body of `GET /progress`; its fields are listed in docs/architecture.md."""
         manifest = self.manifest
+        looked_up, found = self.engine.prefix_cache()
         return {
             "id": manifest.id,
             "generation": manifest.generation,
@@ -175,6 +179,8 @@ class Worker:
             "notice": manifest.notice,
             "uptime_s": self._clock() - self._born,
             "steps": self.engine.steps(),
+            "prefix_looked_up": looked_up,
+            "prefix_found": found,
             "loading": asdict(self._load_step) if self._load_step else None,
             **asdict(self.ledger.progress()),
         }

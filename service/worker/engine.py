@@ -82,6 +82,10 @@ class Engine(Protocol):
         """Forward passes done so far: moves while the engine makes progress, whoever asked."""
         ...
 
+    def prefix_cache(self) -> tuple[int, int]:
+        """Prompt tokens looked up in a prefix cache so far, and those found; zeros without one."""
+        ...
+
     async def died(self) -> str:
         """Wait until the engine dies by itself; return the one-line cause."""
         ...

@@ -12,10 +12,15 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A snapshot: counts of documents, ages in seconds (None: there is none)."""
+    """A snapshot: counts of documents, ages in seconds (None: there is none).
+
+    Attributes:
+        unscored: users' documents for which the engine gave no finite score.
+    """
 
     completed: int
     failed: int
+    unscored: int
     in_flight: int
     oldest_in_flight_s: float | None
     last_success_s: float | None
@@ -30,6 +35,7 @@ class Ledger:
         self._next = 0
         self._completed = 0
         self._failed = 0
+        self._unscored = 0
         self._last_success: float | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -58,6 +64,10 @@ class Ledger:
             if not self._open:
                 self._idle.set()
 
+    def note_unscored(self, documents: int) -> None:
+        """Count documents of a user's job that got an error in place of a score."""
+        self._unscored += documents
+
     def progress(self) -> Progress:
         now = self._clock()
         # dicts keep insertion order, and jobs are opened in the order of time
@@ -65,6 +75,7 @@ class Ledger:
         return Progress(
             completed=self._completed,
             failed=self._failed,
+            unscored=self._unscored,
             in_flight=sum(documents for _, documents in self._open.values()),
             oldest_in_flight_s=None if oldest is None else now - oldest[0],
             last_success_s=None if self._last_success is None else now - self._last_success,

@@ -10,10 +10,11 @@ import signal
 import time
 
 import pytest
+import requests
 
 from service.manifest import WorkerState
 from service.process import started_ticks
-from tests.e2e.stack import Load, stack
+from tests.e2e.stack import RIGHT, Load, stack
 from tests.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -97,6 +98,55 @@ def test_a_replica_that_scores_wrong_is_closed_and_replaced(two):
     until("two healthy replicas again", lambda: two.routable() == 2, 40)
 
     assert {incident["name"] for incident in two.incidents()} == {"ReplicaWrong"}
+
+
+def test_a_replica_that_gives_users_no_number_is_found_between_two_canaries(tmp_path):
+    """The next canary of its own would come after ten minutes."""
+    with stack(tmp_path, canary_s=600.0) as running:
+        running.start("watchdog", "watch", "--stop-replicas-on-exit")
+        running.start("gateway", "serve")
+        running.wait_ready()
+        before = running.manifest("replica-0")
+        running.script(fault="nan")
+        answer = running.rerank()
+        until("an incident", running.incidents, 20)
+        running.script(fault="none")
+        until("it is replaced", lambda: replaced(running, before), 30)
+
+        assert [result["error"] for result in answer.json()["results"]] == [
+            "the model returned NaN"
+        ] * 2
+        (incident,) = running.incidents()
+        assert (incident["name"], incident["reason"]) == ("ReplicaWrong", "canary_invalid")
+
+
+def test_a_document_that_never_scores_costs_no_restart(tmp_path):
+    with stack(tmp_path, canary_s=600.0) as running:
+        running.start("watchdog", "watch", "--stop-replicas-on-exit")
+        running.start("gateway", "serve")
+        running.wait_ready()
+        before, canaries = running.manifest("replica-0"), passed_canaries(running)
+        running.script(unscorable="cursed")
+        answer = running.rerank(documents=["a cursed page", RIGHT])
+        until("a canary looked", lambda: passed_canaries(running) == canaries + 1, 20)
+        running.wait_healthy()
+
+        assert [result.get("error") for result in answer.json()["results"]] == [
+            None,
+            "the model returned NaN",
+        ]
+        assert running.manifest("replica-0").generation == before.generation
+        assert running.incidents() == []
+
+
+def passed_canaries(running):
+    text = requests.get(f"{running.watchdog_url}/metrics", timeout=5).text
+    (line,) = (
+        line
+        for line in text.splitlines()
+        if line.startswith("rankguard_canary_runs_total") and 'outcome="passed"' in line
+    )
+    return float(line.split()[-1])
 
 
 def newer(stack, replica, generation):

@@ -252,6 +252,22 @@ LOADING = manifest(WorkerState.LOADING)
             Reason.CANARY_ERROR,
             id="every job fails",
         ),
+        pytest.param(
+            healthy(unscored_at=NOW - 0.1, progress=progress(unscored=3, in_flight=2)),
+            Health.SUSPECT,
+            Reason.UNSCORED,
+            id="documents of users got NaN, and no canary has looked since",
+        ),
+        pytest.param(
+            healthy(
+                unscored_at=NOW - 2,
+                canary=canary(CanaryOutcome.WRONG, reason=Reason.CANARY_INVALID),
+                canary_bad=1,
+            ),
+            Health.SUSPECT,
+            Reason.CANARY_UNCONFIRMED,
+            id="they did, and the canary did too",
+        ),
         # the rest
         pytest.param(
             healthy(manifest=manifest(WorkerState.DRAINING)),
@@ -316,6 +332,16 @@ def test_detection_time_counts_from_the_last_sign_of_health():
             healthy(canary=canary(CanaryOutcome.REFUSED), canary_good=False),
             True,
             id="the gate is asked again soon",
+        ),
+        pytest.param(
+            healthy(unscored_at=NOW - 0.1, canary=canary(began=NOW - 5)),
+            True,
+            id="documents without a score want an answer at once",
+        ),
+        pytest.param(
+            healthy(unscored_at=NOW - 0.1, canary=canary(began=NOW - 0.5)),
+            False,
+            id="documents that never score do not keep the engine at canaries",
         ),
         pytest.param(
             healthy(stalled_since=NOW - 0.9, canary=canary(began=NOW - 5)),

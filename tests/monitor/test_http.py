@@ -89,6 +89,14 @@ def test_progress_is_read(worker, prober):
     assert prober.progress(worker.url) == Progress(3, WorkerState.READY, 7, 1, 2, 9, 0.5, None)
 
 
+def test_what_was_added_to_progress_later_is_read_where_it_is_there(worker, prober):
+    worker.body = {**PROGRESS, "unscored": 3, "prefix_looked_up": 90, "prefix_found": 60}
+
+    found = prober.progress(worker.url)
+
+    assert (found.unscored, found.prefix_looked_up, found.prefix_found) == (3, 90, 60)
+
+
 @pytest.mark.parametrize(
     ("status", "body", "why"),
     [
@@ -166,6 +174,7 @@ class Watchdog:
             journal=folder / "journal.db",
             now=time.time,
             page=PageRenderer(),
+            runbooks=folder / "runbooks",
         )
         self.server = StatusServer("127.0.0.1", 0, desk)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -174,7 +183,6 @@ class Watchdog:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
-            runbooks=folder / "runbooks",
 
 
 @pytest.fixture
@@ -206,14 +214,6 @@ def test_every_path_answers(watchdog, path, status, kind):
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_before_the_first_round_it_is_starting(watchdog):
-    watchdog.snapshot = None
-
-    assert requests.get(f"{watchdog.url}/status", timeout=5).status_code == 503
-    assert requests.get(f"{watchdog.url}/metrics", timeout=5).status_code == 200
-
-
-def test_a_loop_that_stands_still_is_not_alive(watchdog):
 def test_a_runbook_is_readable_without_internet(watchdog, tmp_path):
     (tmp_path / "runbooks").mkdir()
     (tmp_path / "runbooks" / "ReplicaHung.md").write_text("# Étapes\n")
@@ -236,6 +236,14 @@ def test_no_other_file_is_served_as_a_runbook(watchdog, tmp_path, name):
     assert b" 404 " in status
 
 
+def test_before_the_first_round_it_is_starting(watchdog):
+    watchdog.snapshot = None
+
+    assert requests.get(f"{watchdog.url}/status", timeout=5).status_code == 503
+    assert requests.get(f"{watchdog.url}/metrics", timeout=5).status_code == 200
+
+
+def test_a_loop_that_stands_still_is_not_alive(watchdog):
     watchdog.snapshot = Snapshot(at=time.time() - 60, started_at=0.0)
 
     assert requests.get(f"{watchdog.url}/livez", timeout=5).status_code == 503

@@ -87,6 +87,23 @@ def test_it_learns_how_long_steps_usually_take():
     assert window.evidence().usual_gap_s == pytest.approx(5.0)
 
 
+def test_documents_without_a_score_are_a_doubt_until_a_later_canary_passes():
+    window = watched()
+    window.see_progress(progress(completed=5), T + 1, T + 1)
+    window.see_progress(progress(completed=9, unscored=2), T + 2, T + 2)
+    first = window.evidence().unscored_at
+    window.see_canary(canary(began=T + 1.5))
+    not_settled = window.evidence().unscored_at
+    window.see_canary(canary(CanaryOutcome.TIMED_OUT, began=T + 2.5))
+    not_answered = window.evidence().unscored_at
+
+    window.see_canary(canary(began=T + 3))
+    window.see_progress(progress(completed=12, unscored=2), T + 4, T + 4)
+
+    assert (first, not_settled, not_answered) == (T + 2, T + 2, T + 2)
+    assert window.evidence().unscored_at is None
+
+
 def test_silence_counts_from_the_first_failed_probe():
     window = watched()
     for second in (1, 2, 3):

@@ -146,6 +146,9 @@ class EmbeddedEngine:
         """Forward passes done since the start."""
         return 0 if self._loaded is None else self._loaded.pool.steps()
 
+    def prefix_cache(self) -> tuple[int, int]:
+        return 0, 0
+
     async def died(self) -> str:
         """Wait until forward passes fail again and again; return the cause."""
         await self._died.wait()

@@ -197,6 +197,9 @@ class RemoteEngine:
     def steps(self) -> int:
         return self._steps
 
+    def prefix_cache(self) -> tuple[int, int]:
+        return 0, 0
+
     async def died(self) -> str:
         """A server that is gone may come back, and this process has lost nothing."""
         return await dies_with_the_worker()

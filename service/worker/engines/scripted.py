@@ -49,11 +49,13 @@ class Script:
         pid: the one process that it is meant for; None: every one that reads the file.
         document_s: seconds one document takes; None: what the settings say.
         poison: a document that contains this text kills the process, as a bad input would.
+        unscorable: a document that contains this text scores NaN, and no other does.
     """
 
     fault: Fault = Fault.NONE
     document_s: float | None = None
     poison: str = ""
+    unscorable: str = ""
     pid: int | None = None
 
 
@@ -118,6 +120,9 @@ class ScriptedEngine:
     def steps(self) -> int:
         return self._steps
 
+    def prefix_cache(self) -> tuple[int, int]:
+        return 0, 0
+
     async def died(self) -> str:
         return await dies_with_the_worker()
 
@@ -146,7 +151,8 @@ class ScriptedEngine:
     async def _score_one(self, query: str, document: str) -> Score:
         script = await self._obeyed(document)
         tokens = len(_WORD.findall(query)) + len(_WORD.findall(document))
-        if script.fault is Fault.NAN:
+        is_unscorable = bool(script.unscorable) and script.unscorable in document
+        if script.fault is Fault.NAN or is_unscorable:
             return Score(logit=0.0, tokens=tokens, error="the model returned NaN")
         return Score(logit=_answer(script.fault, query, document), tokens=tokens)
 
@@ -161,6 +167,7 @@ class ScriptedEngine:
                 fault=Fault(body.get("fault", "none")),
                 document_s=None if seconds is None else float(seconds),
                 poison=str(body.get("poison", "")),
+                unscorable=str(body.get("unscorable", "")),
                 pid=body.get("pid"),
             )
         except (OSError, ValueError):

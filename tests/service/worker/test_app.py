@@ -32,6 +32,20 @@ def test_it_scores_in_order_and_counts(tmp_path):
     assert manifest.started_ticks > 0
 
 
+def test_it_counts_the_documents_of_users_that_got_no_finite_score(tmp_path):
+    with worker(tmp_path) as running:
+        running.wait_state(WorkerState.READY)
+        running.act(unscorable="broken")
+        answer = running.score("red fox", "a red fox", "a broken fox", "broken")
+        probe = running.score("red fox", "broken", canary=True)
+        progress = running.progress()
+
+    errors = [item.get("error") for item in answer.json()["scores"]]
+    assert errors == [None, "the model returned NaN", "the model returned NaN"]
+    assert probe.ok
+    assert (progress["unscored"], progress["completed"], progress["failed"]) == (2, 4, 0)
+
+
 def test_it_is_loading_with_a_step_and_takes_no_work_until_it_is_ready(tmp_path):
     with worker(tmp_path, load_s=1.0) as running:
         running.wait_state(WorkerState.LOADING)
