@@ -13,6 +13,7 @@ from pathlib import Path
 from deploy.config import Config
 from deploy.doctor.finding import Finding, fail, ok, warn
 from deploy.doctor.gpu import Driver, NoDriver
+from deploy.doctor.template import check_template
 from service.worker.engines.e5.place import model_folder
 from service.worker.select import has_usable_gpu, resolve_kind
 
@@ -30,7 +31,11 @@ def check_engine(config: Config, *, checksums: bool = False) -> list[Finding]:
     kind, why = resolve_kind(config.engine)
     if kind == "vllm":
         findings = [] if _has("vllm") else [_no_vllm()]
-        return [*findings, *check_model_folder(config.engine.model, checksums=checksums)]
+        found = check_model_folder(config.engine.model, checksums=checksums)
+        folder = Path(config.engine.model).expanduser()
+        if folder.is_dir() and not any(finding.level is Finding.Level.FAIL for finding in found):
+            found.append(check_template(folder, config.engine))
+        return [*findings, *found]
     if kind == "embedded":
         folder = model_folder(config.engine.embedded)
         chosen = _embedded_chosen(config, why)
