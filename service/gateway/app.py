@@ -142,7 +142,7 @@ def _parts(
         tokens_per_minute=settings.key_tokens_per_minute,
         tokens_per_minute_by_key=settings.key_limits,
     )
-    dispatcher = Dispatcher(replicas, transport, metrics, hedge=settings.hedge)
+    dispatcher = Dispatcher(replicas, transport.score, metrics, hedge=settings.hedge)
     spread = Spread(replicas, dispatcher, admission.rate, chunk_tokens=settings.chunk_tokens)
     cache = ScoreCache(settings.cache_bytes)
     scoring = Scoring(replicas, spread, admission, cache, metrics)

@@ -9,17 +9,19 @@ import asyncio
 import collections
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
 
+from service.embedding import EmbedJob
 from service.errors import DeadlineExceeded, EngineFailed, InvalidValue, NoCapacity, ServiceError
 from service.gateway import routing
 from service.gateway.replica import Replica
 from service.gateway.replicas import Lease, NoReplica, Replicas
 from service.gateway.routing import Failure, Why
-from service.gateway.transport import Answer, ReplicaFailed, Transport
+from service.gateway.transport import ReplicaFailed
 from service.metrics import GatewayMetrics
-from service.request import Score, ScoreJob
+from service.request import ScoreJob
 
 MAX_LOST = 3
 """A chunk on which this many workers died is the likely cause: it is not given to another one."""
@@ -35,11 +37,25 @@ RECENT = 128
 """Chunks whose latency tells what is late."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A chunk's scores and how they came about; times in seconds."""
+class Timed(Protocol):
+    """A replica's answer, and where the time went in seconds."""
 
-    scores: tuple[Score, ...]
+    @property
+    def queue_s(self) -> float: ...
+
+    @property
+    def score_s(self) -> float: ...
+
+
+_JobT = TypeVar("_JobT", ScoreJob, EmbedJob)
+_AnswerT = TypeVar("_AnswerT", bound=Timed)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[_AnswerT]):
+    """A chunk's answer and how it came about; times in seconds."""
+
+    answer: _AnswerT
     replica: str
     fingerprint: str
     model: str
@@ -60,28 +76,33 @@ class Latency:
         return routing.hedge_after(self._recent, tokens_ahead)
 
 
-class Dispatcher:
-    """Sends chunks to replicas until they are scored or their time is over."""
+class Dispatcher(Generic[_JobT, _AnswerT]):
+    """Sends chunks of one kind to replicas until they are answered or their time is over."""
 
     def __init__(
         self,
         replicas: Replicas,
-        transport: Transport,
+        send: Callable[[str, _JobT], Awaitable[_AnswerT]],
         metrics: GatewayMetrics,
         *,
         hedge: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Make one.
+
+        Args:
+            send: one chunk to the replica at a URL; `Transport.score`, or what raises as it does.
+        """
         self._replicas = replicas
-        self._transport = transport
+        self._send = send
         self._metrics = metrics
         self._hedge = hedge
         self._clock = clock
         self._latency = Latency()
         self._hedges = HEDGE_BURST
 
-    async def score(self, job: ScoreJob, *, tokens: int, deadline: float) -> Done:
-        """The chunk's scores.
+    async def answer(self, job: _JobT, *, tokens: int, deadline: float) -> Done[_AnswerT]:
+        """The chunk's answer.
 
         Args:
             job: its `timeout_s` is set anew at every try.
@@ -131,7 +152,9 @@ class Dispatcher:
             pause = routing.retry_pause(tries.errors)
             await asyncio.sleep(max(0.0, min(pause, deadline - self._clock())))
 
-    async def _on_replica(self, lease: Lease, job: ScoreJob, tokens: int, deadline: float) -> Done:
+    async def _on_replica(
+        self, lease: Lease, job: _JobT, tokens: int, deadline: float
+    ) -> Done[_AnswerT]:
         """Send it, and once more to another replica when it is late; the first answer wins."""
         late_after = self._latency.late_after(lease.replica.outstanding)
         tasks = {self._start(lease, job, deadline)}
@@ -161,8 +184,8 @@ class Dispatcher:
         raise failure
 
     def _second(
-        self, first: Replica, job: ScoreJob, tokens: int, deadline: float
-    ) -> set[asyncio.Task[Done]]:
+        self, first: Replica, job: _JobT, tokens: int, deadline: float
+    ) -> set[asyncio.Task[Done[_AnswerT]]]:
         """The hedge, when there is another replica with room and the share is not used up."""
         if self._hedges < 1.0:
             return set()
@@ -176,12 +199,12 @@ class Dispatcher:
         self._metrics.hedges.inc()
         return {self._start(lease, job, deadline)}
 
-    def _start(self, lease: Lease, job: ScoreJob, deadline: float) -> asyncio.Task[Done]:
+    def _start(self, lease: Lease, job: _JobT, deadline: float) -> asyncio.Task[Done[_AnswerT]]:
         """Send the chunk in a task of its own; the lease ends with the task, come what may."""
         task = asyncio.create_task(self._attempt(lease, job, deadline))
         lease.replica.work.add(task)
 
-        def finish(ended: asyncio.Task[Done]) -> None:
+        def finish(ended: asyncio.Task[Done[_AnswerT]]) -> None:
             lease.replica.work.discard(ended)
             lease.release()
             if not ended.cancelled():
@@ -190,11 +213,11 @@ class Dispatcher:
         task.add_done_callback(finish)
         return task
 
-    async def _attempt(self, lease: Lease, job: ScoreJob, deadline: float) -> Done:
+    async def _attempt(self, lease: Lease, job: _JobT, deadline: float) -> Done[_AnswerT]:
         replica, ahead, began = lease.replica, lease.replica.outstanding, self._clock()
         sent = replace(job, timeout_s=max(0.001, deadline - began))
         try:
-            answer = await self._transport.score(replica.manifest.url, sent)
+            answer = await self._send(replica.manifest.url, sent)
         except ReplicaFailed as failed:
             if self._replicas.failed(replica, failed.failure):
                 self._metrics.ejections.inc()
@@ -225,9 +248,9 @@ class _Tries:
         return self
 
 
-def _done(replica: Replica, answer: Answer) -> Done:
+def _done(replica: Replica, answer: _AnswerT) -> Done[_AnswerT]:
     return Done(
-        scores=answer.scores,
+        answer=answer,
         replica=replica.id,
         fingerprint=replica.manifest.fingerprint,
         model=replica.manifest.model,
@@ -236,7 +259,7 @@ def _done(replica: Replica, answer: Answer) -> Done:
     )
 
 
-def _outcome(task: asyncio.Task[Done]) -> Done | ReplicaFailed:
+def _outcome(task: asyncio.Task[Done[_AnswerT]]) -> Done[_AnswerT] | ReplicaFailed:
     """What a finished attempt says about the chunk.
 
     Raises:
@@ -252,15 +275,15 @@ def _outcome(task: asyncio.Task[Done]) -> Done | ReplicaFailed:
     raise error
 
 
-_INDEX = re.compile(r"documents\[(\d+)\]")
+_INDEX = re.compile(r"(documents|texts)\[(\d+)\]")
 
 
 def renumber(error: InvalidValue, indexes: tuple[int, ...]) -> InvalidValue:
     """A worker's refusal of a chunk, in the numbers of the whole request."""
 
     def whole(match: re.Match[str]) -> str:
-        place = int(match.group(1))
-        return f"documents[{indexes[place]}]" if place < len(indexes) else match.group(0)
+        name, place = match.group(1), int(match.group(2))
+        return f"{name}[{indexes[place]}]" if place < len(indexes) else match.group(0)
 
     param = None if error.param is None else _INDEX.sub(whole, error.param)
     return InvalidValue(_INDEX.sub(whole, error.message), param=param)

@@ -95,7 +95,7 @@ class Scoring:
             key: the name of the caller's API key; empty when there are no keys.
 
         Raises:
-            ServiceError: as in `Admission.admit` and `Dispatcher.score`.
+            ServiceError: as in `Admission.admit` and `Dispatcher.answer`.
         """
         works = [self._begin(request) for request in requests]
         try:

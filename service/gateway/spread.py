@@ -14,6 +14,7 @@ from service.gateway.admission import DrainRate
 from service.gateway.chunking import Chunk
 from service.gateway.dispatch import Dispatcher, Done, renumber
 from service.gateway.replicas import Replicas
+from service.gateway.transport import Answer
 from service.request import RerankRequest, Score, ScoreJob
 
 MAX_MIXED = 3
@@ -45,7 +46,7 @@ class Spread:
     def __init__(
         self,
         replicas: Replicas,
-        dispatcher: Dispatcher,
+        dispatcher: Dispatcher[ScoreJob, Answer],
         rate: DrainRate,
         *,
         chunk_tokens: int,
@@ -66,7 +67,7 @@ class Spread:
             pair_costs: estimated tokens of each of them.
 
         Raises:
-            ServiceError: as in `Dispatcher.score`; the first chunk that fails ends the others.
+            ServiceError: as in `Dispatcher.answer`; the first chunk that fails ends the others.
         """
         chunks = [
             Chunk(tuple(places[index] for index in chunk.indexes), chunk.tokens)
@@ -83,18 +84,18 @@ class Spread:
             # replicas were exchanged under way: logits of two models do not rank together
         raise EngineFailed("the model kept changing while this request was scored")
 
-    async def _all(self, request: RerankRequest, chunks: Sequence[Chunk]) -> list[Done]:
+    async def _all(self, request: RerankRequest, chunks: Sequence[Chunk]) -> list[Done[Answer]]:
         if len(chunks) == 1:
             return [await self._one(request, chunks[0], 0)]
         gate = asyncio.Semaphore(CHUNKS_PER_REPLICA * max(1, len(self._replicas.all())))
 
-        async def in_turn(number: int, chunk: Chunk) -> Done:
+        async def in_turn(number: int, chunk: Chunk) -> Done[Answer]:
             async with gate:
                 return await self._one(request, chunk, number)
 
         return await together([in_turn(number, chunk) for number, chunk in enumerate(chunks)])
 
-    async def _one(self, request: RerankRequest, chunk: Chunk, number: int) -> Done:
+    async def _one(self, request: RerankRequest, chunk: Chunk, number: int) -> Done[Answer]:
         job = ScoreJob(
             id=f"{request.id}.{number}",
             query=request.query,
@@ -104,7 +105,9 @@ class Spread:
             max_tokens_per_doc=request.max_tokens_per_doc,
         )
         try:
-            done = await self._dispatcher.score(job, tokens=chunk.tokens, deadline=request.deadline)
+            done = await self._dispatcher.answer(
+                job, tokens=chunk.tokens, deadline=request.deadline
+            )
         except InvalidValue as error:
             raise renumber(error, chunk.indexes) from error
         self._rate.done(
@@ -116,10 +119,10 @@ class Spread:
         return done
 
 
-def _put_together(done: Sequence[Done]) -> Fresh:
+def _put_together(done: Sequence[Done[Answer]]) -> Fresh:
     """Chunks are of neighbouring documents, so their scores join end to end."""
     return Fresh(
-        scores=tuple(score for one in done for score in one.scores),
+        scores=tuple(score for one in done for score in one.answer.scores),
         fingerprint=done[0].fingerprint,
         model=done[0].model,
         replicas=tuple(sorted({one.replica for one in done})),

@@ -8,11 +8,12 @@ import math
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from pydantic_core import from_json, to_json
 
+from service.embedding import EmbedJob, Vector
 from service.errors import InvalidValue
 from service.gateway.ranking import scored
 from service.gateway.routing import Failure
@@ -45,6 +46,16 @@ class Answer:
     """A worker's answer: one score per document, and where the time went in seconds."""
 
     scores: tuple[Score, ...]
+    queue_s: float
+    score_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedAnswer:
+    """The same for texts that were embedded: one vector per text, and the space they are in."""
+
+    vectors: tuple[Vector, ...]
+    space: str
     queue_s: float
     score_s: float
 
@@ -154,6 +165,18 @@ class Transport:
             return read_answer(body, len(job.documents), time.monotonic() - began)
         raise read_refusal(status, body)
 
+    async def embed(self, url: str, job: EmbedJob) -> EmbedAnswer:
+        """The same for texts to embed.
+
+        Raises:
+            ReplicaFailed, InvalidValue: as in `score`; `param` is `texts[3]`.
+        """
+        began = time.monotonic()
+        status, body = await self._wire.post(url, "/embed", to_json(job.to_json()), job.timeout_s)
+        if status == HTTPStatus.OK:
+            return read_vectors(body, len(job.texts), time.monotonic() - began)
+        raise read_refusal(status, body)
+
 
 def read_answer(body: bytes, documents: int, seconds: float) -> Answer:
     """The scores in a worker's answer.
@@ -167,17 +190,38 @@ def read_answer(body: bytes, documents: int, seconds: float) -> Answer:
     try:
         content = from_json(body)
         scores = tuple(scored(Score.from_json(one)) for one in content["scores"])
-        score_s = float(content["score_s"])
-        queue_s = float(content.get("queue_s", max(0.0, seconds - score_s)))
+        queue_s, score_s = _times(content, seconds)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReplicaFailed(Failure.ERROR, "its answer is not one") from error
     if len(scores) != documents:
         raise ReplicaFailed(
             Failure.ERROR, f"it answered {len(scores)} scores for {documents} documents"
         )
+    return Answer(scores, queue_s, score_s)
+
+
+def read_vectors(body: bytes, texts: int, seconds: float) -> EmbedAnswer:
+    """The vectors in a worker's answer; arguments and errors as in `read_answer`."""
+    try:
+        content = from_json(body)
+        vectors = tuple(map(Vector.from_json, content["vectors"]))
+        space = str(content["space"])
+        queue_s, score_s = _times(content, seconds)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReplicaFailed(Failure.ERROR, "its answer is not one") from error
+    if len(vectors) != texts:
+        raise ReplicaFailed(Failure.ERROR, f"it answered {len(vectors)} vectors for {texts} texts")
+    if len({one.dimension for one in vectors}) > 1:
+        raise ReplicaFailed(Failure.ERROR, "its vectors are not of one length")
+    return EmbedAnswer(vectors, space, queue_s, score_s)
+
+
+def _times(content: dict[str, Any], seconds: float) -> tuple[float, float]:
+    score_s = float(content["score_s"])
+    queue_s = float(content.get("queue_s", max(0.0, seconds - score_s)))
     if not (math.isfinite(queue_s) and math.isfinite(score_s)):
         raise ReplicaFailed(Failure.ERROR, "its timings are no numbers")
-    return Answer(scores, queue_s, score_s)
+    return queue_s, score_s
 
 
 def read_refusal(status: int, body: bytes) -> ReplicaFailed | InvalidValue:
