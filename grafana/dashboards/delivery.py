@@ -17,6 +17,7 @@ _WATCHDOG = Row(
             Unit.SECONDS,
             (Query(f"time() - rankguard_watchdog_heartbeat_timestamp_seconds{_HOST}", "{{host}}"),),
             least=0.0,
+            runbooks=("Watchdog",),
         ),
         Panel(
             Look.LINES,
@@ -40,6 +41,7 @@ _WATCHDOG = Row(
                 for what in ("tick", "journal", "sink", "verdict")
             ),
             least=0.0,
+            runbooks=("Watchdog",),
         ),
     ),
 )
@@ -91,6 +93,7 @@ _TOLD = Row(
             (Query(f"max(rankguard_alerts_oldest_pending_seconds{_HOST})", "oldest"),),
             width=6,
             steps=((None, "green"), (60.0, "yellow"), (300.0, "red")),
+            runbooks=("AlertDeliveryFailing",),
         ),
         Panel(
             Look.STAT,
@@ -101,6 +104,7 @@ _TOLD = Row(
             (Query(f"sum(rankguard_alerts_given_up{_HOST})", "given up"),),
             width=6,
             steps=BAD_AT_ONE,
+            runbooks=("AlertDeliveryFailing",),
         ),
         Panel(
             Look.LINES,
@@ -146,6 +150,7 @@ _PLACE = Row(
             ),
             least=0.0,
             most=1.0,
+            runbooks=("HostStarved",),
         ),
         Panel(
             Look.LINES,
@@ -166,6 +171,7 @@ _PLACE = Row(
                 ),
             ),
             least=0.0,
+            runbooks=("HostOomKill",),
         ),
         Panel(
             Look.LINES,
@@ -181,6 +187,7 @@ _PLACE = Row(
             ),
             least=0.0,
             most=1.0,
+            runbooks=("HostDiskFull",),
         ),
         Panel(
             Look.LINES,

@@ -26,6 +26,7 @@ _UP = Row(
             width=4,
             height=5,
             steps=BAD_AT_ONE,
+            runbooks=("ReplicaCrashLoop", "ReplicaStartFailed"),
         ),
         Panel(
             Look.STAT,
@@ -36,6 +37,7 @@ _UP = Row(
             width=4,
             height=5,
             steps=BAD_AT_ONE,
+            runbooks=("Watchdog",),
         ),
         Panel(
             Look.STAT,
@@ -52,6 +54,7 @@ _UP = Row(
             width=4,
             height=5,
             steps=((None, "green"), (15.0, "yellow"), (60.0, "red")),
+            runbooks=("Watchdog",),
         ),
         Panel(
             Look.STAT,
@@ -115,6 +118,7 @@ _RIGHT = Row(
                 ),
             ),
             width=12,
+            runbooks=("ReplicaWrong",),
         ),
         Panel(
             Look.LINES,
@@ -158,6 +162,7 @@ _FAST = Row(
             ),
             limit=Query("rankguard:latency_objective_seconds", "objective"),
             least=0.0,
+            runbooks=("ReplicaDegraded",),
         ),
         Panel(
             Look.LINES,
@@ -222,6 +227,7 @@ _BROKE = Row(
             ),
             width=12,
             least=0.0,
+            runbooks=("ReplicaDead", "ReplicaHung", "ReplicaCrashLoop"),
         ),
     ),
 )

@@ -21,8 +21,17 @@ _CARD = '{host=~"$host", uuid=~"$gpu"}'
 _NAME = "{{host}} GPU {{gpu}}"
 
 
-def _lines(title: str, description: str, unit: Unit, *queries: Query, width: int = 8) -> Panel:
-    return Panel(Look.LINES, title, description, unit, queries, width=width, least=0.0)
+def _lines(
+    title: str,
+    description: str,
+    unit: Unit,
+    *queries: Query,
+    width: int = 8,
+    runbooks: tuple[str, ...] = (),
+) -> Panel:
+    return Panel(
+        Look.LINES, title, description, unit, queries, width=width, least=0.0, runbooks=runbooks
+    )
 
 
 def _reading(metric: str, suffix: str = "") -> Query:
@@ -40,6 +49,7 @@ _STATE = Row(
             (_reading("up"),),
             width=12,
             words=DOWN_UP,
+            runbooks=("GpuLost",),
         ),
         Panel(
             Look.STATES,
@@ -60,6 +70,7 @@ _STATE = Row(
             width=6,
             height=5,
             steps=BAD_AT_ONE,
+            runbooks=("DriverUnavailable",),
         ),
         Panel(
             Look.STAT,
@@ -71,6 +82,7 @@ _STATE = Row(
             width=6,
             height=5,
             steps=BAD_AT_ONE,
+            runbooks=("GpuResetRequired",),
         ),
         Panel(
             Look.STAT,
@@ -121,6 +133,7 @@ _WORK = Row(
                 f"rankguard_gpu_memory_used_bytes{_CARD} / rankguard_gpu_memory_total_bytes{_CARD}",
                 _NAME,
             ),
+            runbooks=("GpuMemoryHeldByStranger",),
         ),
         _lines(
             "Clocks",
@@ -138,6 +151,7 @@ _WORK = Row(
             (Query(f"rankguard_gpu_clock_event{_CARD} == 1", f"{_NAME}: {{{{reason}}}}"),),
             width=16,
             words=(Word(1, "·", "orange"),),
+            runbooks=("GpuThermal",),
         ),
     ),
 )
@@ -160,6 +174,7 @@ _HEAT = Row(
                 f" - rankguard_gpu_temperature_celsius{_CARD}",
                 _NAME,
             ),
+            runbooks=("GpuThermal",),
         ),
         _lines(
             "Power",
@@ -190,6 +205,7 @@ _FAULTS = Row(
             " 64, 95, 119, 120 want a reset; 79 is a card off the bus.",
             Unit.NONE,
             Query(f"increase(rankguard_gpu_xids_total{_CARD}[1h]) > 0", f"{_NAME} XID {{{{xid}}}}"),
+            runbooks=("GpuXid",),
         ),
         Panel(
             Look.TABLE,
@@ -206,6 +222,7 @@ _FAULTS = Row(
             Unit.NONE,
             _reading("ecc_corrected_total", " corrected"),
             _reading("ecc_uncorrected_total", " uncorrected"),
+            runbooks=("GpuEcc",),
         ),
         _lines(
             "Memory errors of a lifetime",
@@ -223,6 +240,7 @@ _FAULTS = Row(
             _reading("row_remap_pending", " pending"),
             _reading("retired_pages_pending", " pages pending"),
             _reading("row_remap_failed", " FAILED"),
+            runbooks=("GpuRowRemapFailed",),
         ),
         _lines(
             "Links",

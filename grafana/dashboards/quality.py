@@ -26,6 +26,7 @@ _CANARY = Row(
             width=12,
             stacked=True,
             least=0.0,
+            runbooks=("ReplicaWrong",),
         ),
         Panel(
             Look.LINES,
@@ -115,6 +116,7 @@ _LOST = Row(
             ),
             width=12,
             least=0.0,
+            runbooks=("ReplicaWrong",),
         ),
     ),
 )

@@ -51,6 +51,7 @@ _LATENCY = Row(
             height=9,
             limit=Query("rankguard:latency_objective_seconds", "objective"),
             least=0.0,
+            runbooks=("ReplicaDegraded",),
         ),
         Panel(
             Look.LINES,
@@ -227,6 +228,7 @@ _REPLICAS = Row(
             ),
             width=12,
             words=(Word(1, "·", "blue"),),
+            runbooks=("ReplicaStartFailed", "ReplicaCrashLoop"),
         ),
         Panel(
             Look.STATES,
@@ -268,6 +270,7 @@ _REPLICAS = Row(
                 ),
             ),
             least=0.0,
+            runbooks=("ReplicaHung",),
         ),
         Panel(
             Look.LINES,
@@ -323,6 +326,7 @@ _REPLICAS = Row(
                 ),
             ),
             least=0.0,
+            runbooks=("ReplicaWrong",),
         ),
         Panel(
             Look.LINES,
@@ -349,6 +353,7 @@ _REPLICAS = Row(
             Unit.BYTES,
             (Query(f"rankguard_replica_resident_bytes{_PER_REPLICA}", "{{host}} {{replica}}"),),
             least=0.0,
+            runbooks=("ReplicaLeaking",),
         ),
         Panel(
             Look.LINES,
