@@ -89,6 +89,7 @@ ALERT_NAMES: Mapping[str, AlertName] = {
     ),
     "DriverUnavailable": AlertName(Scope.HOST, _C, _GPU_ALL | _REPLICA_DOWN),
     "WatchdogConfigInvalid": AlertName(Scope.WATCHDOG, _W),
+    "RolloutFailed": AlertName(Scope.WATCHDOG, _C),
     "AlertDeliveryFailing": AlertName(Scope.WATCHDOG, _C),
     "Watchdog": AlertName(Scope.WATCHDOG, _I),
     "Flapping": AlertName(Scope.WATCHDOG, _W),
