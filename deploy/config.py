@@ -1,4 +1,4 @@
-"""The one configuration: `rankguard.toml` and the environment become four settings objects.
+"""The one configuration: `rankguard.toml` and the environment become settings, a model a section.
 
 Knows every section; the sections know nothing of each other.
 """
@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alerts.settings import AlertSettings
+from deploy.ui.settings import UiSettings
 from monitor.settings import MonitorSettings
 from service.gateway.auth import is_loopback
 from service.settings import EngineSettings, ServiceSettings
@@ -40,6 +41,7 @@ class Config(BaseModel):
     engine: EngineSettings = EngineSettings()
     monitor: MonitorSettings = MonitorSettings()
     alerts: AlertSettings = AlertSettings()
+    ui: UiSettings = UiSettings()
 
 
 @dataclass(eq=False)  # neither frozen nor slotted: Python itself sets an exception's traceback
@@ -156,6 +158,21 @@ def _cross_check(config: Config) -> list[str]:
         )
     if config.service.port == config.monitor.port and config.service.port != 0:
         problems.append("[monitor] port: the same as [service] port")
+    return problems + _check_ui(config)
+
+
+def _check_ui(config: Config) -> list[str]:
+    ui = config.ui
+    if ui.enabled is False:
+        return []
+    problems = []
+    if not is_loopback(ui.host) and ui.auth_file is None:
+        problems.append(
+            f"[ui] host: {ui.host} is beyond loopback, and nobody would be asked who they are;"
+            ' set auth_file (it may be the API keys file), or host = "127.0.0.1"'
+        )
+    if ui.port != 0 and ui.port in (config.service.port, config.monitor.port):
+        problems.append("[ui] port: the same as [service] or [monitor] port")
     return problems
 
 

@@ -1,4 +1,4 @@
-"""`rankguard up`: gateway and watchdog as children, in order up and in order down.
+"""`rankguard up`: gateway, watchdog and playground as children, in order up and in order down.
 
 The watchdog owns the replicas; `up` keeps the two processes alive and ends everything in the
 right order: first the gateway, whose open requests need the replicas, then the watchdog.
@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -23,7 +22,9 @@ import requests
 
 from deploy.config import Config
 from deploy.doctor.finding import Finding
-from deploy.doctor.host import check_host, check_state_dir
+from deploy.doctor.host import check_host, check_port, check_state_dir
+from deploy.part import Part
+from deploy.ui.settings import EXTRA, is_installed
 from service.manifest import Manifest, read_manifests, replicas_dir
 from service.process import boot_id, started_ticks
 from service.worker.engines.e5.place import is_complete, model_folder
@@ -34,8 +35,6 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_FORCED = 130
 _POLL_S = 0.2
-_MAX_BACKOFF_S = 30.0
-_STABLE_S = 60.0
 _GRACE_S = 10.0  # on top of the drain timeout: for a process to close its files and end
 
 
@@ -62,58 +61,17 @@ def hold(state_dir: Path) -> Iterator[None]:
         yield
 
 
-@dataclass(slots=True)
-class Part:
-    """A child of `up`: restarted when it ends by itself, with a growing pause.
-
-    Attributes:
-        next_start: monotonic seconds before which it is not started again.
-    """
-
-    name: str
-    command: list[str]
-    process: subprocess.Popen[bytes] | None = None
-    failures: int = 0
-    started: float = 0.0
-    next_start: float = 0.0
-
-    def start(self, now: float) -> None:
-        # a session of its own: Ctrl-C at the terminal reaches `up` alone, which ends it in order
-        self.process = subprocess.Popen(self.command, start_new_session=True)
-        self.started = now
-
-    def ended(self, now: float) -> None:
-        """Note that it ended by itself; the first restart after a stable run is immediate."""
-        if now - self.started >= _STABLE_S:
-            self.failures = 0
-        pause = min(_MAX_BACKOFF_S, 2.0 ** (self.failures - 1)) if self.failures else 0.0
-        self.failures += 1
-        self.next_start = now + pause
-        self.process = None
-
-    def stop(self, timeout_s: float) -> bool:
-        """Ask it to end, and kill its group when it does not; False if it had to be killed."""
-        if self.process is None or self.process.poll() is not None:
-            return True
-        self.process.terminate()
-        try:
-            self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return False
-        return True
-
-    def kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(5.0)
-
-
 class Up:
     """The running skeleton: start, wait until ready, keep alive, end in order."""
 
-    def __init__(self, config: Config, file: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        file: Path | None,
+        say: Callable[[str], None],
+        *,
+        has_playground: bool = False,
+    ) -> None:
         self._config = config
         self._say = say
         self._stop = threading.Event()
@@ -123,6 +81,7 @@ class Up:
         base = [sys.executable, "-m", "deploy"]
         self._watchdog = Part("watchdog", [*base, "watch", "--stop-replicas-on-exit", *tail])
         self._gateway = Part("gateway", [*base, "serve", *tail])
+        self._playground = Part("playground", [*base, "ui", *tail]) if has_playground else None
 
     def run(self) -> int:
         """Live from start to end; returns the exit code."""
@@ -153,6 +112,7 @@ class Up:
                     return EXIT_USAGE
                 self._keep_alive(part)
             if ready:
+                self._keep_playground()
                 continue
             ready, now_reason = self._readiness()
             if ready:
@@ -174,6 +134,17 @@ class Up:
             self._say(f"the {part.name} ended (status {code}); starting it again")
         if now >= part.next_start:
             part.start(now)
+
+    def _keep_playground(self) -> None:
+        """It starts when all else is ready, and nothing that happens to it touches the rest."""
+        part = self._playground
+        if part is None:
+            return
+        if part.process is not None and part.process.poll() == EXIT_USAGE:
+            self._say("the playground cannot start; see the message above. All else goes on")
+            self._playground = None
+            return
+        self._keep_alive(part)
 
     def _readiness(self) -> tuple[bool, str]:
         port = self._config.service.port
@@ -202,6 +173,10 @@ class Up:
         self._say(f"rankguard is ready after {seconds:.1f} s")
         self._say(f"  API     http://127.0.0.1:{service.port}/v1/rerank  (/docs for the schema)")
         self._say(f"  status  http://127.0.0.1:{monitor.port}/")
+        if self._playground is not None:
+            host, port = self._config.ui.host, self._config.ui.port
+            shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
+            self._say(f"  page    http://{shown}:{port}/  (in a few seconds)")
         for notice in {item.notice for item in self._manifests() if item.notice}:
             self._say(f"  note    {notice}")
         self._say("Ctrl-C drains and stops; a second one forces")
@@ -210,6 +185,8 @@ class Up:
         if not self._forced:
             self._say("stopping: open requests finish first")
         limit_s = self._config.service.drain_timeout_s + _GRACE_S
+        if self._playground is not None:
+            self._playground.stop(_GRACE_S)
         self._gateway.stop(limit_s)
         self._watchdog.stop(limit_s + _GRACE_S)
         if self._sweep():
@@ -218,8 +195,9 @@ class Up:
             self._say("stopped")
 
     def _kill_all(self) -> None:
-        self._gateway.kill()
-        self._watchdog.kill()
+        for part in (self._playground, self._gateway, self._watchdog):
+            if part is not None:
+                part.kill()
         self._sweep()
 
     def _sweep(self) -> int:
@@ -254,7 +232,8 @@ def up(config: Config, file: Path | None) -> int:
             say(f"engine: {kind} ({why})")
             if kind == "embedded" and not _prepare_model(config, file):
                 return EXIT_FAILED
-            return Up(config, file, say).run()
+            playground = _has_playground(config, say)
+            return Up(config, file, say, has_playground=playground).run()
     except AlreadyRunning as error:
         say(f"rankguard already runs on {state_dir} (pid {error}); stop it, or set another")
         say("  fix: RANKGUARD_SERVICE__STATE_DIR=… and other ports")
@@ -266,6 +245,21 @@ def _passes(findings: list[Finding], say: Callable[[str], None]) -> bool:
     for finding in failed:
         say(f"{finding.check}: {finding.message}\n  fix: {finding.fix}")
     return not failed
+
+
+def _has_playground(config: Config, say: Callable[[str], None]) -> bool:
+    """Whether to start it; a reason why not never keeps the service from starting."""
+    if config.ui.enabled is False:
+        return False
+    if not is_installed():
+        if config.ui.enabled is True:
+            say(f"no playground: it is not installed\n  fix: pip install '{EXTRA}'")
+        return False
+    taken = check_port("playground port", config.ui.host, config.ui.port, "ui")
+    if taken.level is Finding.Level.FAIL:
+        say(f"no playground: {taken.message}\n  fix: {taken.fix}")
+        return False
+    return True
 
 
 def _await_last_run(config: Config, say: Callable[[str], None]) -> None:

@@ -62,8 +62,7 @@ class Listener:
             log_config=None,
             access_log=False,
             server_header=False,
-            lifespan="off",
-            **options,
+            **{"lifespan": "off", **options},
         )
         self._server = _Server(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))

@@ -240,7 +240,8 @@ def stack(
     """A configured stack with a webhook receiver; nothing is started yet."""
     webhook = Webhook()
     running = Stack(folder, free_port(), free_port(), webhook=webhook, python=python)
-    running.environment.update(environment or {})
+    # the playground's start costs seconds of a core: only its own tests have it
+    running.environment.update({"RANKGUARD_UI__ENABLED": "false", **(environment or {})})
     text = _CONFIG.format(
         gateway=running.gateway_port,
         watchdog=running.watchdog_port,

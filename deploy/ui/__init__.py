@@ -1,0 +1,1 @@
+"""The playground: a page in the browser that asks the gateway and shows how it ordered."""
