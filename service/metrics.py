@@ -23,6 +23,11 @@ RELEVANCE = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99
 DOCUMENTS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 
 ROUTES = ("/v1/rerank", "/rerank", "/v2/rerank", "/v1/score", "/score")
+"""Those whose latency has an objective."""
+
+OTHER_ROUTES = ("/v1/embeddings", "/v1/search")
+"""Counted only: a batch of texts to embed may take as long as it likes."""
+
 STATUSES = ("200", "400", "401", "413", "422", "429", "499", "500", "503", "504")
 FAILURES = ("unreachable", "lost", "error", "busy", "timeout")
 
@@ -58,7 +63,7 @@ GATEWAY: tuple[Row, ...] = (
         Kind.COUNTER,
         "Requests answered, by route and status; 499 is a client that went away",
         ("route", "status"),
-        tuple((route, status) for route in ROUTES for status in STATUSES),
+        tuple((route, status) for route in (*ROUTES, *OTHER_ROUTES) for status in STATUSES),
     ),
     Row("rankguard_documents_total", Kind.COUNTER, "Documents in answered requests"),
     Row("rankguard_tokens_total", Kind.COUNTER, "Tokens of scored documents, as engines count"),

@@ -8,7 +8,7 @@ import functools
 import importlib.metadata
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import uvloop
@@ -28,12 +28,14 @@ from service.gateway.auth import BadKeysFile, Keys, is_loopback
 from service.gateway.cache import ScoreCache
 from service.gateway.directory import Directory, StateDirectory
 from service.gateway.dispatch import Dispatcher
+from service.gateway.embed import Embedding
+from service.gateway.embeddings import Embeddings
 from service.gateway.endpoint import Endpoint
 from service.gateway.intake import Intake
 from service.gateway.process import CannotStart
 from service.gateway.pulse import Pulse
 from service.gateway.replicas import Replicas
-from service.gateway.routes import ScoringRoute
+from service.gateway.routes import PlainRoute, ScoringRoute
 from service.gateway.schema.call import Limits
 from service.gateway.scoring import Scoring
 from service.gateway.spread import Spread
@@ -43,6 +45,8 @@ from service.serving import exit_within_grace
 from service.settings import EngineSettings, ServiceSettings
 
 WRONG_USAGE = 2
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Parts:
     metrics: GatewayMetrics
     keys: Keys
     transport: Transport
+    plain: Mapping[str, Handler]
 
 
 def create_app(
@@ -93,12 +98,16 @@ def create_app(
     app.add_exception_handler(HTTPException, envelope.on_http_exception)
     for route in routes.SCORING:
         app.router.routes.append(Route(route.path, _Scoring(app, route), methods=["POST"]))
+    plain = [routes.EMBEDDINGS]
+    for other in plain:
+        app.router.routes.append(Route(other.path, _Plain(app, other), methods=["POST"]))
     describe = functools.partial(
         openapi.document,
         title=app.title,
         version=app.version,
         description=app.description,
         routes=routes.SCORING,
+        plain=plain,
     )
     app.openapi = functools.cache(describe)  # type: ignore[method-assign]
     _add_operations(app, engine)
@@ -152,17 +161,25 @@ def _parts(
         max_requests=settings.max_requests,
         timeout_s=settings.body_timeout_s,
     )
+    limits = Limits(max_documents=settings.max_documents)
     endpoint = Endpoint(
         scoring,
         admission,
         keys,
         intake,
         metrics,
-        limits=Limits(max_documents=settings.max_documents),
+        limits=limits,
         timeout_s=settings.request_timeout_s,
         instructions=settings.instructions,
         log_texts=settings.log_texts,
     )
+    embedding = Embedding(
+        replicas,
+        Dispatcher(replicas, transport.embed, metrics, hedge=settings.hedge),
+        admission,
+        chunk_tokens=settings.chunk_tokens,
+    )
+    plain = {routes.EMBEDDINGS.path: Embeddings(endpoint, embedding, limits).handle}
     metrics.watch_replicas(lambda: _samples(replicas))
     metrics.cache_bytes.set_function(lambda: cache.size_bytes)
     metrics.in_flight.set_function(lambda: endpoint.in_flight)
@@ -171,7 +188,7 @@ def _parts(
     metrics.ready.set_function(
         lambda: replicas.not_ready_reason() is None and not endpoint.draining
     )
-    return Parts(replicas, endpoint, metrics, keys, transport)
+    return Parts(replicas, endpoint, metrics, keys, transport, plain)
 
 
 def _samples(replicas: Replicas) -> Iterator[ReplicaSample]:
@@ -189,6 +206,18 @@ class _Scoring:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         endpoint = parts_of(self._app).endpoint
         response = await endpoint.handle(Request(scope, receive), self._route.dialect_of)
+        await response(scope, receive, send)
+
+
+class _Plain:
+    """The same for a route with a handler of its own."""
+
+    def __init__(self, app: FastAPI, route: PlainRoute) -> None:
+        self._app = app
+        self._path = route.path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await parts_of(self._app).plain[self._path](Request(scope, receive))
         await response(scope, receive, send)
 
 

@@ -94,7 +94,7 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
             send: one chunk to the replica at a URL; `Transport.score`, or what raises as it does.
         """
         self._replicas = replicas
-        self._send = send
+        self._send: Callable[[str, _JobT], Awaitable[_AnswerT]] = send
         self._metrics = metrics
         self._hedge = hedge
         self._clock = clock

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,6 +20,7 @@ from service.gateway.envelope import Note, note_of
 from service.gateway.intake import Intake
 from service.gateway.schema import body as json_body
 from service.gateway.schema import call as calls
+from service.gateway.schema.body import Body
 from service.gateway.schema.call import Call, Dialect, Limits
 from service.gateway.scoring import Scored, Scoring
 from service.metrics import GatewayMetrics
@@ -33,6 +35,27 @@ LOGGED_CHARACTERS = 200
 LATE_S = 1.0
 """A request that is this much past its deadline is ended from outside."""
 
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is, and until when its answer is of use.
+
+    Attributes:
+        key: the name of its API key; empty where there are no keys.
+        began: `time.monotonic()` seconds, as `deadline` is.
+    """
+
+    receive: Receive
+    note: Note
+    key: str
+    began: float
+    deadline: float
+
+
+Work = Callable[[Caller, Body], Awaitable[Response]]
 
 Choose = Callable[[Mapping[str, object]], Dialect]
 """The dialect that a body is written in."""
@@ -81,6 +104,17 @@ class Endpoint:
             ServiceError: turned into an answer by the app.
             ClientDisconnect: nobody is there to answer.
         """
+        return await self.serve(request, lambda caller, body: self._rerank(caller, body, choose))
+
+    async def serve(self, request: Request, work: Work) -> Response:
+        """Answer any request that costs tokens: key, body and limits are the same for all.
+
+        Args:
+            work: makes the answer of a body that was read.
+
+        Raises:
+            ServiceError, ClientDisconnect: as in `handle`.
+        """
         began = self._clock()
         note = note_of(request.scope)
         key = self._keys.name_of(request.headers.get("authorization"))
@@ -95,29 +129,31 @@ class Endpoint:
             async with self._intake.body(request.headers, request.receive) as content:
                 parsed = json_body.parse(content)
                 del content  # the texts are held once, not twice, while they wait
-                call = choose(parsed.fields).read(parsed.fields, self._limits)
-                scored = await self._score(request.receive, call, note, key, began)
+                caller = Caller(request.receive, note, key, began, began + self._timeout_s)
+                return await work(caller, parsed)
         finally:
             self._say_limits(note, key)
-        warnings = (*parsed.warnings, *call.common.warnings)
+
+    async def _rerank(self, caller: Caller, body: Body, choose: Choose) -> Response:
+        call = choose(body.fields).read(body.fields, self._limits)
+        scored = await self._score(caller, call)
+        warnings = (*body.warnings, *call.common.warnings)
         warnings += calls.notes_after(call, scored)
         if warnings:
-            note.header("x-rankguard-warnings", str(len(warnings)))
-        self._count(scored, note, self._clock() - began)
-        answer = call.answer(scored, name=note.request_id, warnings=warnings)
+            caller.note.header("x-rankguard-warnings", str(len(warnings)))
+        self._count(scored, caller.note, self._clock() - caller.began)
+        answer = call.answer(scored, name=caller.note.request_id, warnings=warnings)
         return Response(answer, HTTPStatus.OK, media_type="application/json")
 
-    async def _score(
-        self, receive: Receive, call: Call, note: Note, key: str, began: float
-    ) -> list[Scored]:
-        deadline = began + self._timeout_s
+    async def _score(self, caller: Caller, call: Call) -> list[Scored]:
+        note = caller.note
         instruction = self._instruction(call.common.instruction)
         requests = [
             RerankRequest(
                 id=note.request_id,
                 query=question.query,
                 documents=question.documents,
-                deadline=deadline,
+                deadline=caller.deadline,
                 instruction=instruction,
                 max_tokens_per_doc=call.common.max_tokens_per_doc,
             )
@@ -132,35 +168,41 @@ class Endpoint:
                 ]
                 for one in requests
             ]
-        work = asyncio.ensure_future(self._scoring.score_all(requests, key=key))
         try:
-            await self._wait(work, receive, deadline)
-            return work.result()
+            return await self.within(caller, self._scoring.score_all(requests, key=caller.key))
         except InvalidValue as error:
             raise calls.in_words_of(call.questions, error) from error
+
+    async def within(self, caller: Caller, doing: Coroutine[Any, Any, _T]) -> _T:
+        """What the work gives; ends it when the caller goes away or its time is long over.
+
+        Raises:
+            ClientDisconnect, DeadlineExceeded.
+        """
+        work = asyncio.ensure_future(doing)
+        try:
+            await self._wait(work, caller)
+            return work.result()
         finally:
             work.cancel()
 
-    async def _wait(
-        self, work: asyncio.Future[list[Scored]], receive: Receive, deadline: float
-    ) -> None:
-        """Until the work is done; ends it when the client goes away or the time is long over."""
+    async def _wait(self, work: asyncio.Future[Any], caller: Caller) -> None:
         await asyncio.wait((work,), timeout=QUICK_S)
         if work.done():
             return
-        gone: asyncio.Future[object] = asyncio.ensure_future(receive())
+        gone: asyncio.Future[object] = asyncio.ensure_future(caller.receive())
         either: set[asyncio.Future[Any]] = {work, gone}
         try:
             await asyncio.wait(
                 either,
-                timeout=deadline + LATE_S - self._clock(),
+                timeout=caller.deadline + LATE_S - self._clock(),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if work.done():
                 return
             if gone.done():
                 raise ClientDisconnect
-            raise DeadlineExceeded(f"not scored within {self._timeout_s:g} s", retry_after_s=1)
+            raise DeadlineExceeded(f"not done within {self._timeout_s:g} s", retry_after_s=1)
         finally:
             gone.cancel()
 

@@ -18,13 +18,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BodyTimeout, ServiceError, TooLarge, error_body, status_of
-from service.metrics import ROUTES, GatewayMetrics
+from service.metrics import OTHER_ROUTES, ROUTES, GatewayMetrics
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("rankguard.access")
 
 PROBES = frozenset({"/livez", "/readyz", "/health"})
 """Asked several times a second while a service starts; "not ready" is an answer, and no news."""
+
+COUNTED = frozenset((*ROUTES, *OTHER_ROUTES))
 
 CLIENT_GONE = 499
 """nginx's number for a client that closed before the answer; nobody receives it."""
@@ -102,9 +104,10 @@ class Envelope:
 
     def _tell(self, scope: Scope, note: Note, status: int, seconds: float) -> None:
         route = scope["path"]
-        if route in ROUTES and scope["method"] == "POST":
+        if route in COUNTED and scope["method"] == "POST":
             self._metrics.requests.labels(route, str(int(status))).inc()
-            self._metrics.request_seconds.labels(route).observe(seconds)
+            if route in ROUTES:
+                self._metrics.request_seconds.labels(route).observe(seconds)
         elif status < HTTPStatus.BAD_REQUEST or route in PROBES:
             return
         access.info(

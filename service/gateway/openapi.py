@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from service.errors import STATUS
 from service.gateway.health import ModelList, Readiness
-from service.gateway.routes import Format, ScoringRoute
+from service.gateway.routes import PlainRoute, ScoringRoute
 from service.gateway.schema.problem import ProblemBody
 
 Schema = dict[str, object]
@@ -36,12 +35,18 @@ _NOT_HERE = (HTTPStatus.NOT_FOUND,)
 
 
 def document(
-    *, title: str, version: str, description: str, routes: Sequence[ScoringRoute]
+    *,
+    title: str,
+    version: str,
+    description: str,
+    routes: Sequence[ScoringRoute],
+    plain: Sequence[PlainRoute] = (),
 ) -> Schema:
     """The whole document.
 
     Args:
-        routes: the scoring routes; the others are known here.
+        routes: the scoring routes.
+        plain: the others that cost tokens; those that cost none are known here.
     """
     formats = [one for route in routes for one in (route.format, route.other) if one is not None]
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
@@ -51,8 +56,11 @@ def document(
     ]
     for one in dict.fromkeys(formats):
         wanted += [(one.body, "validation"), (one.answer, "serialization")]
+    for other in plain:
+        wanted += [(other.body, "validation"), (other.answer, "serialization")]
     _, schemas = models_json_schema(wanted, ref_template=_REF)
     paths: Schema = {route.path: {"post": _scoring(route)} for route in routes}
+    paths |= {route.path: {"post": _plain(route)} for route in plain}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": description},
@@ -66,24 +74,39 @@ def document(
 
 def _scoring(route: ScoringRoute) -> Schema:
     formats = [one for one in (route.format, route.other) if one is not None]
+    return _costly(
+        route.path,
+        route.summary,
+        [one.body for one in formats],
+        [one.answer for one in formats],
+    )
+
+
+def _plain(route: PlainRoute) -> Schema:
+    return _costly(route.path, route.summary, [route.body], [route.answer])
+
+
+def _costly(
+    path: str, summary: str, bodies: list[type[BaseModel]], answers: list[type[BaseModel]]
+) -> Schema:
     refused = {status for status in STATUS.values() if status not in _NOT_HERE}
     responses: Schema = {
         "200": {
-            "description": "the scores",
+            "description": "the answer",
             "headers": _ID_HEADER,
-            "content": _json(_one_of([_model(one, "answer") for one in formats])),
+            "content": _json(_one_of([_ref(one) for one in answers])),
         }
     }
     for status in sorted(refused):
         responses[str(int(status))] = _problem(status)
     return {
-        "summary": route.summary,
-        "description": "\n\n".join((one.body.__doc__ or "").strip() for one in formats),
-        "operationId": route.path.strip("/").replace("/", "_"),
+        "summary": summary,
+        "description": "\n\n".join((one.__doc__ or "").strip() for one in bodies),
+        "operationId": path.strip("/").replace("/", "_"),
         "security": _KEY,
         "requestBody": {
             "required": True,
-            "content": _json(_one_of([_model(one, "body") for one in formats])),
+            "content": _json(_one_of([_ref(one) for one in bodies])),
         },
         "responses": responses,
     }
@@ -129,10 +152,6 @@ def _problem(status: HTTPStatus) -> Schema:
 
 def _json(schema: Schema) -> Schema:
     return {"application/json": {"schema": schema}}
-
-
-def _model(one: Format, side: Literal["body", "answer"]) -> Schema:
-    return _ref(one.body if side == "body" else one.answer)
 
 
 def _ref(model: type[BaseModel]) -> Schema:

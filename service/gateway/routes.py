@@ -1,4 +1,4 @@
-"""The scoring routes: which path speaks which dialect, and what each is for."""
+"""The routes that cost tokens: which path speaks which dialect, and what each is for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from service.errors import InvalidValue
-from service.gateway.schema import cohere_v2, jina, tei, vllm_score
+from service.gateway.schema import cohere_v2, embeddings, jina, tei, vllm_score
 from service.gateway.schema.call import Dialect
 
 
@@ -46,6 +46,16 @@ class ScoringRoute:
         return self.other.dialect
 
 
+@dataclass(frozen=True, slots=True)
+class PlainRoute:
+    """A path with one format of its own; what answers it is wired in the app."""
+
+    path: str
+    summary: str
+    body: type[BaseModel]
+    answer: type[BaseModel]
+
+
 _JINA = Format(jina, jina.RerankBody, jina.RerankAnswer)
 _TEI = Format(tei, tei.TeiBody, tei.TeiAnswer)
 _COHERE = Format(cohere_v2, cohere_v2.CohereRerankBody, cohere_v2.CohereRerankAnswer)
@@ -57,4 +67,11 @@ SCORING = (
     ScoringRoute("/v2/rerank", "Rerank (Cohere v2)", _COHERE),
     ScoringRoute("/v1/score", "Score pairs (vLLM)", _SCORE),
     ScoringRoute("/score", "Score pairs (vLLM)", _SCORE),
+)
+
+EMBEDDINGS = PlainRoute(
+    "/v1/embeddings",
+    "Embed texts (OpenAI)",
+    embeddings.EmbeddingsBody,
+    embeddings.EmbeddingsAnswer,
 )

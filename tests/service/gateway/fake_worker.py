@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from service.embedding import Vector, pack
 from service.manifest import (
     Manifest,
     Verdict,
@@ -39,6 +41,18 @@ async def scores(worker: FakeWorker, job: dict) -> web.StreamResponse:
             "score_s": 0.002,
         }
     )
+
+
+def vector_of(text: str) -> Vector:
+    """Any fixed function of the text: two numbers, a token a letter."""
+    angle = (len(text) % 90) / 57.3
+    return Vector(pack([math.cos(angle), math.sin(angle)]), len(text), text.endswith("…"))
+
+
+async def vectors(worker: FakeWorker, job: dict) -> web.StreamResponse:
+    found = [vector_of(text).to_json() for text in job["texts"]]
+    body = {"vectors": found, "space": worker.manifest.fingerprint, "score_s": 0.002}
+    return web.json_response(body)
 
 
 def error(status: int, message: str, param: str | None = None) -> Answer:
@@ -78,6 +92,7 @@ class FakeWorker:
             state=WorkerState.READY,
         )
         self.answer: Answer = scores
+        self.answer_embed: Answer = vectors
         self.jobs: list[dict] = []
         self.cancelled = 0
         self._runner: web.AppRunner | None = None
@@ -85,6 +100,7 @@ class FakeWorker:
     async def start(self, **changes: object) -> FakeWorker:
         app = web.Application(client_max_size=2**30)
         app.router.add_post("/score", self._score)
+        app.router.add_post("/embed", self._embed)
         app.router.add_get("/livez", self._livez)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -125,6 +141,12 @@ class FakeWorker:
 
     async def _livez(self, _: web.Request) -> web.Response:
         return web.Response(text="ok")
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        job = await request.json()
+        self.jobs.append(job)
+        self.request = request
+        return await self.answer_embed(self, job)
 
     async def _score(self, request: web.Request) -> web.StreamResponse:
         job = await request.json()
