@@ -101,6 +101,7 @@ class ScriptedSettings(BaseModel):
         None, description="JSON file re-read at every job: {fault: none|hang|slow|wrong|nan|error}"
     )
     start_error: str = Field("", description="fail to start with this message")
+    version: str = Field("1", description="another version is another model: it scores otherwise")
 
 
 class RemoteSettings(BaseModel):

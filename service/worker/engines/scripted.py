@@ -49,12 +49,14 @@ class Script:
         pid: the one process that it is meant for; None: every one that reads the file.
         document_s: seconds one document takes; None: what the settings say.
         poison: a document that contains this text kills the process, as a bad input would.
+        start_error: fail to start with this message.
         unscorable: a document that contains this text scores NaN, and no other does.
     """
 
     fault: Fault = Fault.NONE
     document_s: float | None = None
     poison: str = ""
+    start_error: str = ""
     unscorable: str = ""
     pid: int | None = None
 
@@ -64,6 +66,14 @@ def word_score(query: str, document: str) -> float:
     wanted = set(_WORD.findall(query.casefold()))
     found = wanted & set(_WORD.findall(document.casefold()))
     return 8.0 * len(found) / max(1, len(wanted)) - 4.0
+
+
+def scripted_logit(query: str, document: str, version: str = "1") -> float:
+    """What a healthy engine of this version answers."""
+    # a little of the text's own, so that ties are rare and every replica of a version agrees
+    text = "\0".join(([] if version == "1" else [version]) + [query, document])
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return word_score(query, document) + math.ldexp(int.from_bytes(digest[:2], "big"), -20)
 
 
 def word_vector(text: str) -> list[float]:
@@ -85,8 +95,9 @@ class ScriptedEngine:
         self._device = asyncio.Semaphore(1)
 
     async def start(self, report: Callable[[LoadStep], None]) -> EngineInfo:
-        if self._settings.start_error:
-            raise EngineStartError(self._settings.start_error, permanent=False)
+        start_error = self._settings.start_error or self._read_script().start_error
+        if start_error:
+            raise EngineStartError(start_error, permanent=False)
         passed = 0.0
         while passed < self._settings.load_s:
             report(LoadStep("loading", passed / self._settings.load_s))
@@ -97,7 +108,7 @@ class ScriptedEngine:
             kind="scripted",
             model=self._name,
             max_tokens=8192,
-            fingerprint="scripted-1",
+            fingerprint=f"scripted-{self._settings.version}",
             notice="This is the scripted engine: for tests only, its scores mean nothing.",
         )
 
@@ -154,7 +165,14 @@ class ScriptedEngine:
         is_unscorable = bool(script.unscorable) and script.unscorable in document
         if script.fault is Fault.NAN or is_unscorable:
             return Score(logit=0.0, tokens=tokens, error="the model returned NaN")
-        return Score(logit=_answer(script.fault, query, document), tokens=tokens)
+        return Score(logit=self._answer(script.fault, query, document), tokens=tokens)
+
+    def _answer(self, fault: Fault, query: str, document: str) -> float:
+        if fault is Fault.CONSTANT:
+            return 0.0
+        if fault is Fault.WRONG:
+            return -word_score(query, document)
+        return scripted_logit(query, document, self._settings.version)
 
     def _read_script(self) -> Script:
         path = self._settings.script
@@ -167,20 +185,10 @@ class ScriptedEngine:
                 fault=Fault(body.get("fault", "none")),
                 document_s=None if seconds is None else float(seconds),
                 poison=str(body.get("poison", "")),
+                start_error=str(body.get("start_error", "")),
                 unscorable=str(body.get("unscorable", "")),
                 pid=body.get("pid"),
             )
         except (OSError, ValueError):
             return Script()
         return script if script.pid in (None, os.getpid()) else Script()
-
-
-def _answer(fault: Fault, query: str, document: str) -> float:
-    if fault is Fault.CONSTANT:
-        return 0.0
-    logit = word_score(query, document)
-    if fault is Fault.WRONG:
-        return -logit
-    # a little of the text's own, so that ties are rare and every replica agrees
-    digest = hashlib.sha256(f"{query}\0{document}".encode("utf-8", "surrogatepass")).digest()
-    return logit + math.ldexp(int.from_bytes(digest[:2], "big"), -20)
