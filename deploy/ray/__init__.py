@@ -1,0 +1,1 @@
+"""Several hosts with Ray Serve: our gateway as its ingress, our engine as its deployment."""
