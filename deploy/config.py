@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alerts.settings import AlertSettings
 from deploy.ui.settings import UiSettings
+from deploy.upgrade import overlay
 from monitor.settings import MonitorSettings
 from service.gateway.auth import is_loopback
 from service.settings import EngineSettings, ServiceSettings
@@ -62,24 +63,51 @@ def find_file(path: Path | None) -> Path | None:
     return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
 
 
-def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Config:
+def load(
+    path: Path | None, environ: Mapping[str, str] | None = None, *, upgraded: bool = True
+) -> Config:
     """Read file and environment; the environment wins.
+
+    Args:
+        upgraded: with the [engine] that an upgrade put in its place; see `deploy.upgrade.overlay`.
 
     Raises:
         ConfigError: with all problems at once.
     """
     environ = os.environ if environ is None else environ
     source, body = _read(find_file(path))
-    problems: list[str] = []
     for name, value in sorted(environ.items()):
         if name.startswith(ENV_PREFIX) and ENV_NESTING in name:
             _overlay(body, name.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING), value)
+    config = _validated(source, body)
+    if not upgraded:
+        return config
+    try:
+        engine = overlay.effective(config.engine, config.service.state_dir)
+    except overlay.OverlayError as error:
+        raise ConfigError(source, (str(error),)) from None
+    return config.model_copy(update={"engine": engine})
+
+
+def revised(config: Config, changes: Mapping[str, str]) -> Config:
+    """The configuration with some keys changed, `engine.vllm.dtype` -> text, as a variable would.
+
+    Raises:
+        ConfigError: with all problems at once.
+    """
+    body = config.model_dump(mode="json", exclude_defaults=True)
+    for name, value in changes.items():
+        _overlay(body, name.split("."), value)
+    return _validated("--set", body)
+
+
+def _validated(source: str, body: dict[str, Any]) -> Config:
     try:
         config = Config.model_validate(body)
     except ValidationError as error:
-        problems += [_problem(item) for item in error.errors(include_url=False)]
+        problems = [_problem(item) for item in error.errors(include_url=False)]
         raise ConfigError(source, tuple(problems)) from None
-    problems += _cross_check(config)
+    problems = _cross_check(config)
     if problems:
         raise ConfigError(source, tuple(problems))
     return config
@@ -199,7 +227,7 @@ def _show_section(name: str, section: BaseModel, lines: list[str]) -> None:
             continue
         if field.description:
             lines.append(f"# {field.description}")
-        lines.append(f"# {key} is not set" if value is None else f"{key} = {_toml(value)}")
+        lines.append(f"# {key} is not set" if value is None else f"{key} = {toml_literal(value)}")
     for inner, model in nested:
         _show_section(inner, model, lines)
     for table, item in tables:
@@ -209,18 +237,19 @@ def _show_section(name: str, section: BaseModel, lines: list[str]) -> None:
 def _show_item(name: str, item: BaseModel, lines: list[str]) -> None:
     lines += ["", f"[[{name}]]"]
     for key, value in item.model_dump(mode="json", exclude_none=True).items():
-        lines.append(f"{key} = {_toml(value)}")
+        lines.append(f"{key} = {toml_literal(value)}")
 
 
-def _toml(value: object) -> str:
+def toml_literal(value: object) -> str:
+    """A value as TOML has it, on one line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{json.dumps(str(k))} = {_toml(v)}" for k, v in value.items())
+        inner = ", ".join(f"{json.dumps(str(k))} = {toml_literal(v)}" for k, v in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, list | tuple | set | frozenset):
-        return f"[{', '.join(_toml(item) for item in value)}]"
+        return f"[{', '.join(toml_literal(item) for item in value)}]"
     text = value.value if hasattr(value, "value") else value
     return json.dumps(str(text), ensure_ascii=False)

@@ -84,12 +84,14 @@ class RolloutAsked:
     """An operator asks for a rolling restart; `version` empty: with what is installed now.
 
     Attributes:
+        fingerprint: what the new replicas must run; empty: anything.
         limit_s: for each replica, from its turn until it serves.
         surge: one replica more may be started while the only one restarts.
     """
 
     id: str
     version: str = ""
+    fingerprint: str = ""
     limit_s: float = 900.0
     surge: bool = True
 

@@ -63,7 +63,11 @@ class Rolling:
             log.warning("rollout %s still runs: %s is not begun", self.rollout.id, asked.id)
             return
         rollout = Rollout(
-            asked.id, asked.version, limit_s=asked.limit_s, may_surge=asked.surge, since=now.wall
+            asked.id,
+            asked.version,
+            asked.fingerprint,
+            limit_s=asked.limit_s,
+            may_surge=asked.surge,
         )
         rollout = begin(rollout, members, now.wall)
         self._save(rollout, now)  # first the intent: a crash in between repeats the installing
@@ -146,6 +150,7 @@ def members(watches: Iterable[Watch]) -> list[Member]:
             watch.replica.generation,
             watch.replica.routable,
             watch.waiting,
+            "" if watch.manifest is None else watch.manifest.fingerprint,
         )
         for watch in watches
     ]

@@ -42,6 +42,7 @@ class Why(str, Enum):
     OTHERS_UNWELL = "others_unwell"
     OPERATOR = "operator"
     NO_SUCH_VERSION = "no_such_version"
+    OTHER_VERSION = "other_version"
 
 
 TRIES = 2
@@ -54,6 +55,7 @@ class Member:
 
     Attributes:
         waiting: why one that is stopped is not started; None when nothing stands in the way.
+        fingerprint: names what it runs; empty when not known.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Member:
     generation: int
     routable: bool
     waiting: Reason | None = None
+    fingerprint: str = ""
 
     @property
     def is_up(self) -> bool:
@@ -75,6 +78,7 @@ class Rollout:
     Attributes:
         id: names it in journal and status.
         version: what is installed for it; empty: the same again.
+        fingerprint: what a new replica must run, as it was tried before; empty: anything.
         before: replica -> generation that it had when this direction began; a later one is new.
         current: the replica whose turn it is.
         since: when its turn, or the waiting between two turns, began.
@@ -85,6 +89,7 @@ class Rollout:
 
     id: str
     version: str = ""
+    fingerprint: str = ""
     stage: Stage = Stage.ROLLING
     reason: Why = Why.ASKED
     detail: str = ""
@@ -220,8 +225,10 @@ def _failure(rollout: Rollout, by_id: dict[str, Member], now: float) -> Why | No
     late = now - rollout.since > rollout.limit_s
     if rollout.current is not None:
         member = by_id.get(rollout.current)
-        if member is None or _is_over(rollout, member):
+        if member is None:
             return None
+        if _is_over(rollout, member):
+            return Why.OTHER_VERSION if _is_other(rollout, member) else None
         starts = member.generation - dict(rollout.before)[member.id]
         return _failed_start(member, starts) or (Why.TOO_LATE if late else None)
     if rollout.surge is not None and rollout.stage is Stage.ROLLING:
@@ -231,6 +238,12 @@ def _failure(rollout: Rollout, by_id: dict[str, Member], now: float) -> Why | No
             failed = None if surge is None else _failed_start(surge, starts)
             return failed or (Why.TOO_LATE if late else None)
     return Why.OTHERS_UNWELL if late else None
+
+
+def _is_other(rollout: Rollout, member: Member) -> bool:
+    """It came up, and it is not what was tried: another file, or another environment, decided."""
+    wanted = rollout.fingerprint if rollout.stage is Stage.ROLLING else ""
+    return bool(wanted) and member.is_up and member.fingerprint != wanted
 
 
 def _failed_start(member: Member, starts: int) -> Why | None:
@@ -251,6 +264,7 @@ def _words(rollout: Rollout, why: Why) -> str:
         Why.TOO_LATE: f"{who} did not serve within {rollout.limit_s:.0f} s",
         Why.GIVEN_UP: f"{who} did not start",
         Why.DIED_AGAIN: f"{who} did not come up in {TRIES} starts",
+        Why.OTHER_VERSION: f"{who} runs another version than the one that was tried",
         Why.OTHERS_UNWELL: f"the other replicas were not well for {rollout.limit_s:.0f} s",
     }.get(why, why.value.replace("_", " "))
 

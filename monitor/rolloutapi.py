@@ -65,18 +65,21 @@ def _end(running: Rollout | None, *, back: bool) -> Order:
 
 def _read(body: dict[str, Any], now: float) -> RolloutAsked:
     version, name = body.get("version", ""), body.get("id") or f"restart-{now:.0f}"
+    fingerprint = body.get("fingerprint", "")
     limit_s, surge = body.get("limit_s", _LIMIT_S), body.get("surge", True)
     if not isinstance(version, str) or (version and not is_name(version)):
         raise ValueError("version must be the name of a folder under upgrade/")
     if not isinstance(name, str) or not is_name(name):
         raise ValueError("id must be letters, digits, dots and dashes")
+    if not isinstance(fingerprint, str):
+        raise ValueError("fingerprint must be a string")  # noqa: TRY004 - one error for all
     if isinstance(limit_s, bool) or not isinstance(limit_s, int | float):
         raise ValueError("limit_s must be a number")  # noqa: TRY004 - one error for all
     if not 0 < limit_s <= _LONGEST_S:
         raise ValueError(f"limit_s must be above 0 and at most {_LONGEST_S:.0f}")
     if not isinstance(surge, bool):
         raise ValueError("surge must be true or false")  # noqa: TRY004 - one error for all
-    return RolloutAsked(name, version, float(limit_s), surge)
+    return RolloutAsked(name, version, fingerprint, float(limit_s), surge)
 
 
 def _refused(code: HTTPStatus, why: str) -> Order:

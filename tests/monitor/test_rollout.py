@@ -150,6 +150,17 @@ def test_a_turn(member, restart, why):
     assert (step.restart, step.rollout.reason) == (restart, why)
 
 
+def test_a_replica_that_runs_something_else_than_what_was_tried_takes_it_back():
+    tried = replace(TURN, fingerprint="new")
+    fine = [replace(up("a", 2), fingerprint="new"), up("b"), up("c")]
+    other = [replace(up("a", 2), fingerprint="old"), up("b"), up("c")]
+
+    assert advance(tried, fine, NOW + 1).restart == "b"
+    step = advance(tried, other, NOW + 1)
+    assert step.go_back
+    assert step.rollout.reason is Why.OTHER_VERSION
+
+
 def test_a_replica_that_is_gone_is_not_awaited():
     assert advance(TURN, [up("b"), up("c")], NOW + 1).restart == "b"
 
