@@ -19,6 +19,7 @@ from monitor.adapters import KernelLog, build_gpu_reader, build_hands
 from monitor.adopt import first_ids, hand_over, take_over
 from monitor.bundle import Bundles
 from monitor.casebook import Casebook
+from monitor.collectors.certificate import CertificateReader
 from monitor.collectors.gateway import GatewayReader
 from monitor.collectors.host import HostReader
 from monitor.exporter import SnapshotCollector
@@ -47,6 +48,7 @@ EXIT_OK = 0
 EXIT_USAGE = 2
 _ALERTS_STOP_S = 3.0
 _DELIVERY_EVERY_S = 5.0
+_CERTIFICATES_EVERY_S = 600.0
 
 log = logging.getLogger("rankguard.watchdog")
 
@@ -255,9 +257,15 @@ class _Watchdog:
         if gateway_url is not None and low < high:
             sampler.load(GatewayReader(gateway_url))
         if self._pipeline is not None:
+        if settings.certificates:
+            reader = CertificateReader(settings.certificates, settings.certificates_ca_file)
+            sampler.other("certificates", _CERTIFICATES_EVERY_S, lambda: self._look_at(reader))
             sampler.other("delivery", _DELIVERY_EVERY_S, self._look_at_delivery)
 
     def _look_at_delivery(self) -> None:
+    def _look_at(self, reader: CertificateReader) -> None:
+        self._latest.certificates = reader.read()
+
         if self._pipeline is not None:
             self._latest.delivery = self._pipeline.snapshot()
 

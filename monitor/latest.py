@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from alerts.snapshot import PipelineSnapshot
+from monitor.certificate import Certificate
 from monitor.snapshot import Snapshot
 
 _LOOP_DEAD_S = 30.0
@@ -17,9 +18,10 @@ class Latest:
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
         self.delivery: PipelineSnapshot | None = None
+        self.certificates: tuple[Certificate, ...] = ()
 
     def publish(self, snapshot: Snapshot) -> None:
-        self.snapshot = replace(snapshot, delivery=self.delivery)
+        self.snapshot = replace(snapshot, delivery=self.delivery, certificates=self.certificates)
 
     def alive(self) -> bool:
         """The loop ran a moment ago; the alerts' heartbeat stops when it did not."""

@@ -13,6 +13,7 @@ from alerts.names import ALERT_NAMES
 from alerts.snapshot import ReceiverSnapshot
 from monitor.cardbook import CardView
 from monitor.cardhealth import CardState
+from monitor.certificate import Certificate
 from monitor.gpu import Field
 from monitor.host import HostSample
 from monitor.model import CanaryOutcome, Health, Unavailable
@@ -223,6 +224,14 @@ def _per_receiver(
     def read(snapshot: Snapshot) -> Iterator[Sample]:
         for receiver in () if snapshot.delivery is None else snapshot.delivery.receivers:
             yield (receiver.name,), float(value(receiver))
+
+    return read
+
+
+def _certificates(value: Callable[[Certificate], float | None]) -> Callable[..., list[Sample]]:
+    def read(snapshot: Snapshot) -> list[Sample]:
+        found = ((one.target, value(one)) for one in snapshot.certificates)
+        return [((target,), number) for target, number in found if number is not None]
 
     return read
 
@@ -721,6 +730,20 @@ METRICS: tuple[Family, ...] = (
         "Size of the disk that holds this path",
         ("path",),
         _disks(1),
+    ),
+    Family(
+        "rankguard_certificate_valid",
+        "gauge",
+        "Whether a TLS client gets a valid certificate at this address ([monitor] certificates)",
+        ("target",),
+        _certificates(lambda one: float(one.expires_at is not None)),
+    ),
+    Family(
+        "rankguard_certificate_expiry_timestamp_seconds",
+        "gauge",
+        "Unix time at which the certificate at this address expires",
+        ("target",),
+        _certificates(lambda one: one.expires_at),
     ),
     Family(
         "rankguard_watchdog_open_files",

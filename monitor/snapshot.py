@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from alerts.snapshot import PipelineSnapshot
 from monitor.cardbook import CardView
+from monitor.certificate import Certificate
 from monitor.gpu import GpuRound
 from monitor.host import HostSample
 from monitor.incident import Incident
@@ -67,5 +68,6 @@ class Snapshot:
     incidents: tuple[Incident, ...] = ()
     counters: Counters = field(default_factory=Counters)
     delivery: PipelineSnapshot | None = None
+    certificates: tuple[Certificate, ...] = ()
     notices: tuple[str, ...] = ()
     rollout: Rollout | None = None

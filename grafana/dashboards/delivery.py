@@ -191,6 +191,20 @@ _PLACE = Row(
         ),
         Panel(
             Look.LINES,
+            "Days until certificates expire",
+            "Of the addresses in [monitor] certificates; a line that ends is a certificate that is"
+            " not valid. Alerts: RankguardCertificateExpiring, RankguardCertificateInvalid.",
+            Unit.NONE,
+            (
+                Query(
+                    f"(rankguard_certificate_expiry_timestamp_seconds{_HOST} - time()) / 86400",
+                    "{{host}} {{target}}",
+                ),
+                Query(f"rankguard_certificate_valid{_HOST} == 0", "{{host}} {{target}} invalid"),
+            ),
+        ),
+        Panel(
+            Look.LINES,
             "Replicas: wanted and in traffic",
             "What scaling asks for against what takes traffic.",
             Unit.NONE,

@@ -9,6 +9,9 @@ from monitor.host import HostLimits
 _TIGHT = 5.0
 """Times the watchdog's own limit: so early the disk's filling up is told, while there is time."""
 
+_RENEW_DAYS = 14
+"""Automatic renewal comes 30 days before the end: what is left at 14 was not renewed."""
+
 
 def host() -> Group:
     """Rules on disk and memory; limits are the watchdog's."""
@@ -47,6 +50,25 @@ def host() -> Group:
                 action="The kernel will kill the largest process next, most often a replica. Fewer"
                 " replicas, or a smaller score cache.",
                 same_as="HostStarved",
+            ),
+            AlertRule(
+                name="RankguardCertificateExpiring",
+                expr="rankguard_certificate_expiry_timestamp_seconds - time()"
+                f" < {_RENEW_DAYS} * 86400",
+                severity=Severity.WARNING,
+                hold="1h",
+                summary="{{ $labels.host }}: the certificate of {{ $labels.target }} expires in"
+                " {{ $value | humanizeDuration }}",
+                action="Renew it, and reload what shows it; automatic renewal did not happen.",
+            ),
+            AlertRule(
+                name="RankguardCertificateInvalid",
+                expr="rankguard_certificate_valid == 0",
+                severity=Severity.CRITICAL,
+                hold="25m",
+                summary="{{ $labels.target }} shows no valid certificate to {{ $labels.host }}",
+                action="Clients refuse to connect. Expired, another name, an unknown authority, or"
+                " nobody listens: openssl s_client -connect says which.",
             ),
         ),
     )

@@ -60,6 +60,8 @@ def burst(quiet, then, minutes, **labels):
     return f"0+0x{quiet} {then}+{then}x{minutes}"
 
 
+CERTIFICATE = "rankguard_certificate"
+AT = {"target": "search.example.com:443"}
 DAY = 300  # a rate over a day that is five hours old is the same ratio
 
 CASES = {
@@ -358,6 +360,14 @@ CASES = {
             [watchdog("rankguard_host_disk_free_bytes", "2200000000x100", path="/s")],
             95,
         ),
+    },
+    "RankguardCertificateExpiring": {
+        "fires": ([watchdog(f"{CERTIFICATE}_expiry_timestamp_seconds", "1209000x70", **AT)], 61),
+        "quiet": ([watchdog(f"{CERTIFICATE}_expiry_timestamp_seconds", "1300000x70", **AT)], 61),
+    },
+    "RankguardCertificateInvalid": {
+        "fires": ([watchdog(f"{CERTIFICATE}_valid", "0x30", **AT)], 26),
+        "quiet": ([watchdog(f"{CERTIFICATE}_valid", "0x10 1 0x19", **AT)], 26),
     },
     "RankguardMemoryShort": {
         "fires": (
