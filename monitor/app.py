@@ -256,16 +256,16 @@ class _Watchdog:
         low, high = settings.bounds()
         if gateway_url is not None and low < high:
             sampler.load(GatewayReader(gateway_url))
-        if self._pipeline is not None:
         if settings.certificates:
             reader = CertificateReader(settings.certificates, settings.certificates_ca_file)
             sampler.other("certificates", _CERTIFICATES_EVERY_S, lambda: self._look_at(reader))
+        if self._pipeline is not None:
             sampler.other("delivery", _DELIVERY_EVERY_S, self._look_at_delivery)
 
-    def _look_at_delivery(self) -> None:
     def _look_at(self, reader: CertificateReader) -> None:
         self._latest.certificates = reader.read()
 
+    def _look_at_delivery(self) -> None:
         if self._pipeline is not None:
             self._latest.delivery = self._pipeline.snapshot()
 
