@@ -69,6 +69,11 @@ faults: $(VENV)/.dev ## hurt real processes under load and measure; writes build
 faults-full: $(VENV)/.dev ## the same with 30 minutes of saturation and a soak of 10 minutes
 	$(BIN)/python -m tests.faults --full $(ARGS)
 
+# on a GPU host nothing is installed: what runs it is .venv, or GPU_PYTHON=/opt/rankguard/bin/python
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+gpu-test: $(if $(filter fake,$(GPUS)),$(VENV)/.dev) ## prove the watchdog on this host's cards; GPUS=fake: on a fake driver
+	$(GPU_PYTHON) -m $(if $(filter fake,$(GPUS)),tests.gpu.fake test --fake --engine scripted --quick,deploy.gpu test) $(ARGS)
+
 $(CLIENTS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --upgrade pip

@@ -86,12 +86,14 @@ def follow(
     limit_s: float,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    hurt: Callable[[], None] | None = None,
 ) -> Iterator[Outcome | str]:
     """Inject, then yield what happens: sentences on the way, the outcome at the end.
 
     Args:
         incidents: the journal's incidents now.
         limit_s: how long to wait for each of detection and recovery.
+        hurt: does the injury instead of the signal to the worker, to a process below it, say.
 
     Raises:
         NotPossible: it cannot be injected, or nothing was detected or mended in time.
@@ -101,7 +103,10 @@ def follow(
     def ours() -> dict[str, Any] | None:
         return next((item for item in incidents() if item["id"] not in before), None)
 
-    inject(fault, manifest)
+    if hurt is None:
+        inject(fault, manifest)
+    else:
+        hurt()
     began = clock()
     yield f"{fault.value}: {manifest.id} (pid {manifest.pid})"
     incident = _wait(ours, "the watchdog detected nothing", limit_s, clock, sleep)
