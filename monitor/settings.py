@@ -108,6 +108,15 @@ class MonitorSettings(BaseModel):
         description="MiB of a worker's processes over which it is drained and started anew, when"
         " another replica serves meanwhile; unset: never",
     )
+    certificates: tuple[str, ...] = Field(
+        (),
+        max_length=16,
+        description="host:port of TLS addresses in front of this host, whose certificates are"
+        " looked at as a client would",
+    )
+    certificates_ca_file: Path | None = Field(
+        None, description="authority of these certificates, in PEM; unset: the system's"
+    )
     keep_logs: int = Field(5, ge=1, description="generations of worker logs kept per replica")
     keep_incidents: int = Field(50, ge=1, description="incident bundles kept")
     keep_days: float = Field(90.0, gt=0, description="days of transitions and incidents kept")
@@ -118,15 +127,6 @@ class MonitorSettings(BaseModel):
     scale_down_s: float = Field(300.0, ge=0, description="how long it must ask for one fewer")
     scale_cooldown_s: float = Field(60.0, ge=0, description="between two changes of the size")
     gpu_timeout_s: float = Field(
-    certificates: tuple[str, ...] = Field(
-        (),
-        max_length=16,
-        description="host:port of TLS addresses in front of this host, whose certificates are"
-        " looked at as a client would",
-    )
-    certificates_ca_file: Path | None = Field(
-        None, description="authority of these certificates, in PEM; unset: the system's"
-    )
         1.5, gt=0, le=30, description="how long a card may take to answer before it is read apart"
     )
     kernel_log: Path = Field(
@@ -141,6 +141,14 @@ class MonitorSettings(BaseModel):
         None, description="folder whose disk is watched beside the state directory's"
     )
 
+    @field_validator("certificates")
+    @classmethod
+    def _addresses(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        for target in targets:
+            if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):[0-9]{1,5}", target):
+                raise ValueError(f"{target!r} is not host:port, such as search.example.com:443")
+        return targets
+
     @field_validator("gpus")
     @classmethod
     def _gpus_is_known(cls, value: str) -> str:
@@ -151,14 +159,6 @@ class MonitorSettings(BaseModel):
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:
         low, high = self.bounds()
-    @field_validator("certificates")
-    @classmethod
-    def _addresses(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
-        for target in targets:
-            if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/\[\]]+):[0-9]{1,5}", target):
-                raise ValueError(f"{target!r} is not host:port, such as search.example.com:443")
-        return targets
-
         if self.min_replicas is not None and self.max_replicas is None:
             raise ValueError("min_replicas needs max_replicas")
         if low > high:
