@@ -123,6 +123,11 @@ class CardBook:
         entry = self._entries.get(uuid) if uuid is not None else None
         return None if entry is None else entry.verdict.reason
 
+    def name_of(self, uuid: str | None) -> str:
+        """What sort of card it is; empty where nothing is known of it."""
+        entry = self._entries.get(uuid) if uuid is not None else None
+        return "" if entry is None else entry.evidence.sample.card.name
+
     def restarts_app(self, event: XidEvent) -> str | None:
         """The card whose application must be restarted for this event."""
         if classify(event.xid) is not XidClass.RESTART_APP:

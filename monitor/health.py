@@ -42,7 +42,6 @@ class HealthLimits:
         contact_s: from start until the manifest must be there.
         load_stall_s: loading that neither gets further nor uses a CPU.
         start_timeout_s: the longest start.
-        latency_s: canary latency over which a replica is degraded.
     """
 
     stall_s: float = 2.5
@@ -56,7 +55,6 @@ class HealthLimits:
     contact_s: float = 60.0
     load_stall_s: float = 180.0
     start_timeout_s: float = 3600.0
-    latency_s: float = 0.0
 
 
 def assess(  # noqa: PLR0911 - one return for each rule
@@ -160,10 +158,10 @@ def _scoring(evidence: Evidence, limits: HealthLimits, now: float) -> Verdict:
         return Verdict(Health.SUSPECT, Reason.CANARY_UNCONFIRMED, canary.detail)
     if not evidence.canary_good:
         return Verdict(Health.STARTING, Reason.AWAITING_CANARY)
-    return _well(evidence, progress, limits)
+    return _well(evidence, progress, now)
 
 
-def _well(evidence: Evidence, progress: Progress | None, limits: HealthLimits) -> Verdict:
+def _well(evidence: Evidence, progress: Progress | None, now: float) -> Verdict:
     if evidence.unscored_at is not None:
         # it goes on serving: a document of a user's may be at fault, and the canary tells
         detail = f"{progress.unscored if progress else 0} documents without a finite score"
@@ -172,9 +170,9 @@ def _well(evidence: Evidence, progress: Progress | None, limits: HealthLimits) -
     if canary is not None and canary.outcome is CanaryOutcome.TIMED_OUT:
         # it waits behind user work that does get done: no reason to act
         return Verdict(Health.BUSY, Reason.SLOW_CANARY, canary.detail)
-    if canary is not None and limits.latency_s and canary.ended - canary.began > limits.latency_s:
-        took_ms = 1000 * (canary.ended - canary.began)
-        return Verdict(Health.DEGRADED, Reason.LATENCY, f"canary took {took_ms:.0f} ms")
+    slow = evidence.slow
+    if slow is not None:
+        return Verdict(Health.DEGRADED, slow.reason, slow.detail, max(0.0, now - slow.since))
     if progress is not None and progress.in_flight > 0:
         return Verdict(Health.BUSY, Reason.BUSY)
     return Verdict(Health.HEALTHY, Reason.HEALTHY)

@@ -104,7 +104,7 @@ class Keeper:
             self.ledger.journaled(
                 lambda: self._tools.journal.save_baseline(fingerprint, judged.logits, now.wall)
             )
-        watch.window.see_canary(judged)
+        watch.see_canary(judged)
 
     # observe
 
@@ -226,7 +226,7 @@ class Keeper:
         elif isinstance(action, NoteAction):
             tools.casebook.note(action.text, replica=watch.replica.id)
         elif isinstance(action, CloseIncidents):
-            tools.casebook.close(now, replica=watch.replica.id)
+            tools.casebook.close(now, replica=watch.replica.id, name=action.name)
 
     def _start(self, watch: Watch, now: Moment) -> None:
         self.ledger.remember(watch, now)  # the generation is spent before the process exists

@@ -43,31 +43,28 @@ class Ledger:
     def tell_change(
         self, before: Replica, verdict: Verdict, decision: Decision, now: Moment
     ) -> None:
-        """Log and journal a change of phase."""
+        """Log and journal a change of phase, and of pace."""
         after = decision.replica
+        if after.degraded is not before.degraded:
+            word = "degraded" if after.degraded else "well"
+            self._record(after, before.phase.value, word, decision.reason, verdict.detail, now)
         if after.phase is before.phase:
             return
         restarted = after.restarts - before.restarts
         if restarted:
             self.restarts[after.id, decision.reason.value] += restarted
         detail = verdict.detail if before.phase in RUNNING else ""
+        old, new = before.phase.value, after.phase.value
+        self._record(after, old, new, decision.reason, detail, now)
+
+    def _record(  # noqa: PLR0917 - the columns of one row
+        self, replica: Replica, old: str, new: str, reason: Reason, detail: str, now: Moment
+    ) -> None:
         log.info(
-            "%s/%d: %s -> %s: %s %s",
-            after.id,
-            after.generation,
-            before.phase.value,
-            after.phase.value,
-            decision.reason.value,
-            detail,
+            "%s/%d: %s -> %s: %s %s", replica.id, replica.generation, old, new, reason.value, detail
         )
         transition = Transition(
-            at=now.wall,
-            subject=after.id,
-            generation=after.generation,
-            old=before.phase.value,
-            new=after.phase.value,
-            reason=decision.reason.value,
-            detail=detail,
+            now.wall, replica.id, old, new, reason.value, replica.generation, detail
         )
         self.journaled(lambda: self._journal.record(transition))
 
@@ -98,7 +95,7 @@ class Ledger:
     def open_incident(self, watch: Watch, action: OpenIncident, now: Moment) -> None:
         """Open it with the cause that the log gives; critical where nobody else serves."""
         replica = watch.replica
-        severe = action.page or watch.alone
+        severe = action.page or (watch.alone and not action.beside)
         what = action.reason.value.replace("_", " ")
         figures = watch.figures()
         cause = find_cause(self._read_log(replica.id, replica.generation))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monitor.health import HealthLimits
+from monitor.pace import PaceLimits
 from monitor.policy import PolicyLimits
 from monitor.probes.canary import CanaryLimits
 
@@ -22,4 +23,5 @@ class LoopLimits:
     health: HealthLimits = field(default_factory=HealthLimits)
     policy: PolicyLimits = field(default_factory=PolicyLimits)
     canary: CanaryLimits = field(default_factory=CanaryLimits)
+    pace: PaceLimits = field(default_factory=PaceLimits)
     recycle_bytes: float | None = None

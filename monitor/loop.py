@@ -156,6 +156,7 @@ class Loop:
         on_card = watch.engine not in CPU_ENGINES
         fault = self._cards.fault_of(watch.replica.gpu_uuid) if on_card else None
         watch.window.see_gpu(watch.app_fault or fault)
+        self._roster.mind_pace(watch, self._keeper.limits.pace, now)
         try:
             self._keeper.look_after(watch, self._roster.placement, now)
         except Exception:  # one replica's trouble must not blind the loop for the others
@@ -230,8 +231,7 @@ class Loop:
     ) -> None:
         if isinstance(message, ProgressSeen):
             if message.generation == watch.window.generation:
-                watch.window.see_progress(message.sample, message.began, message.ended)
-                watch.note_rate(message.ended)
+                watch.see_progress(message.sample, message.began, message.ended)
         elif isinstance(message, CanarySeen):
             self._keeper.receive_canary(watch, message.result, now)
         else:

@@ -39,6 +39,7 @@ def to_json(replica: Replica, now: Moment) -> dict[str, Any]:
         "hold_until": wall(replica.hold_until),
         "rearm_at": wall(replica.rearm_at),
         "routable": replica.routable,
+        "degraded": replica.degraded,
     }
 
 
@@ -82,6 +83,7 @@ def from_json(replica_id: str, body: dict[str, Any], now: Moment) -> Replica:
         hold_until=future(body["hold_until"]),
         rearm_at=future(body["rearm_at"]),
         routable=bool(body["routable"]),
+        degraded=bool(body.get("degraded", False)),
         route_reason=Reason(body["reason"]),
     )
 

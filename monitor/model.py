@@ -60,7 +60,10 @@ class Reason(str, Enum):
     STARVED = "starved"
     CANARY_UNCONFIRMED = "canary_unconfirmed"
     UNSCORED = "unscored_documents"
+    # slow, and serving
     LATENCY = "latency_over_slo"
+    SLOWER_THAN_SIBLINGS = "slower_than_siblings"
+    SLOWER_THAN_BEFORE = "slower_than_before"
     # dead
     PROCESS_GONE = "process_gone"
     KILLED = "killed_by_signal"
@@ -209,6 +212,7 @@ class Progress:
 
     Attributes:
         unscored: users' documents for which the engine gave no finite score.
+        busy_s: seconds for which any user's work was in flight. served: their documents done.
         prefix_looked_up: prompt tokens looked up in the engine's prefix cache.
         prefix_found: those that were there.
     """
@@ -226,6 +230,8 @@ class Progress:
     unscored: int = 0
     prefix_looked_up: int = 0
     prefix_found: int = 0
+    busy_s: float = 0.0
+    served: int = 0
 
 
 class CanaryOutcome(str, Enum):
@@ -259,6 +265,15 @@ class CanaryResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """A replica that does its work, and too slowly; `since` is `time.monotonic()` seconds."""
+
+    reason: Reason
+    detail: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything known of one generation of one replica, at one moment.
 
@@ -274,6 +289,7 @@ class Evidence:
         unscored_at: users' documents got NaN for a score then, and no canary passed since.
         effort: over the last seconds; None when nobody had a reason to measure.
         gpu: LOST or FAULT of its card, already judged; None when well or unknown.
+        slow: since when, why and by how much it is slow, already judged; None when it is not.
     """
 
     started_at: float
@@ -291,3 +307,4 @@ class Evidence:
     unscored_at: float | None = None
     effort: Effort | None = None
     gpu: Reason | None = None
+    slow: Slow | None = None

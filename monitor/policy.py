@@ -30,6 +30,7 @@ _INCIDENT = {
 }
 CRASH_LOOP = "ReplicaCrashLoop"
 START_FAILED = "ReplicaStartFailed"
+DEGRADED = "ReplicaDegraded"
 _WELL = {Health.HEALTHY, Health.BUSY, Health.DEGRADED}
 _START_REASONS = {Reason.START_FAILED, Reason.START_FAILED_FOR_GOOD, Reason.LOAD_STALLED}
 
@@ -156,7 +157,23 @@ def _running(
     )
     if stable and replica.failures:
         kept = replace(kept, failures=0)
-    return Decision(kept, (), verdict.reason)
+    kept, told = _told_of_pace(kept, verdict)
+    return Decision(kept, told, verdict.reason)
+
+
+def _told_of_pace(replica: Replica, verdict: Verdict) -> tuple[Replica, tuple[Action, ...]]:
+    """A slow replica is told of and goes on: a restart for it alone would make it slower still."""
+    slow = verdict.health is Health.DEGRADED
+    if slow and not replica.degraded:
+        told = OpenIncident(DEGRADED, verdict.reason, verdict.detail, verdict.since_s, beside=True)
+        return replace(replica, degraded=True), (told,)
+    if replica.degraded and verdict.health in {Health.HEALTHY, Health.BUSY}:
+        return replace(replica, degraded=False), _no_longer_slow(replica, verdict.reason)
+    return replica, ()
+
+
+def _no_longer_slow(replica: Replica, reason: Reason) -> tuple[Action, ...]:
+    return (CloseIncidents(reason, DEGRADED),) if replica.degraded else ()
 
 
 def _routed(replica: Replica, verdict: Verdict) -> Replica:
@@ -227,8 +244,10 @@ def _after_end(
         now=now,
     )
     told: tuple[Action, ...] = () if replica.troubled else (_incident(replica, verdict),)
+    told = (*_no_longer_slow(replica, verdict.reason), *told)
     ended = replace(
         replica,
+        degraded=False,
         reason=verdict.reason,
         since=now,
         failures=failures,
@@ -265,8 +284,10 @@ def _obey(replica: Replica, command: Command, limits: PolicyLimits, now: float) 
     drain = command.kind is CommandKind.DRAIN
     after = Phase.DRAINED if drain else Phase.STOPPED
     hold_until = now + command.for_s if drain and command.for_s is not None else None
+    told = _no_longer_slow(replica, command.reason)
     asked = replace(
         replica,
+        degraded=False,
         reason=command.reason,
         since=now,
         after=after,
@@ -280,7 +301,7 @@ def _obey(replica: Replica, command: Command, limits: PolicyLimits, now: float) 
     )
     if running:
         stopping = replace(asked, phase=Phase.STOPPING, kill_at=now + limits.drain_timeout_s)
-        return Decision(stopping, (Terminate(),), command.reason)
+        return Decision(stopping, (*told, Terminate()), command.reason)
     if replica.phase is Phase.STOPPING:
         return Decision(replace(asked, phase=Phase.STOPPING), (), command.reason)
     return Decision(replace(asked, phase=after), (), command.reason)

@@ -35,6 +35,7 @@ class Replica:
         hold_until: for DRAINED: until then (None: until an operator says so).
         routable, route_reason: what the gateway is told.
         troubled: an incident of this replica is open.
+        degraded: it serves, and it is told of that it is slow.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Replica:
     routable: bool = False
     route_reason: Reason = Reason.STARTING
     troubled: bool = False
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,19 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class OpenIncident:
-    """Something broke. `page`: a person must act; nothing here will repair it."""
+    """Something broke.
+
+    Attributes:
+        page: a person must act; nothing here will repair it.
+        beside: the replica goes on serving: a warning, even when no other serves.
+    """
 
     name: str
     reason: Reason
     detail: str
     detected_s: float = 0.0
     page: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +104,10 @@ class NoteAction:
 
 @dataclass(frozen=True, slots=True)
 class CloseIncidents:
-    """All incidents of this replica are over."""
+    """All incidents of this replica are over, or those of one name."""
 
     reason: Reason
+    name: str | None = None
 
 
 Action = Start | Terminate | Kill | OpenIncident | NoteAction | CloseIncidents

@@ -9,6 +9,7 @@ from dataclasses import replace
 from monitor.cardbook import CardBook
 from monitor.keeper import UP
 from monitor.model import Health, Moment, Reason
+from monitor.pace import PaceLimits
 from monitor.probes.process import read_stat
 from monitor.replica import Command, CommandKind, Phase, Replica
 from monitor.scaling import Load, Placement, ScalingLimits, ScalingState, place, resize
@@ -57,6 +58,15 @@ class Roster:
 
     def others(self, watch: Watch) -> list[Replica]:
         return [one.replica for one in self if one is not watch]
+
+    def mind_pace(self, watch: Watch, limits: PaceLimits, now: Moment) -> None:
+        """Compare a replica that serves with those that serve beside it."""
+        manifest = watch.manifest
+        if manifest is None or watch.replica.phase is not Phase.SERVING:
+            return
+        watch.track.see_kind(manifest.fingerprint, self._cards.name_of(watch.replica.gpu_uuid))
+        others = [one for one in self if one is not watch and one.replica.routable]
+        watch.mind_pace([one.track.pace() for one in others], limits, now.mono)
 
     def rescale(self, load: Load | None, now: Moment) -> list[str]:
         """Add and drain replicas as the load asks; returns who is gone for good."""

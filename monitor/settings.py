@@ -12,6 +12,7 @@ from typing_extensions import Self
 from monitor.backoff import BackoffLimits
 from monitor.health import HealthLimits
 from monitor.limits import LoopLimits
+from monitor.pace import PaceLimits
 from monitor.policy import PolicyLimits
 from monitor.probes.canary import CanaryLimits
 from monitor.scaling import ScalingLimits
@@ -83,6 +84,15 @@ class MonitorSettings(BaseModel):
         380.0,
         gt=0,
         description="latency objective: over it a replica is degraded, and scaling adds",
+    )
+    slow_siblings: float = Field(
+        2.5, gt=1, description="times its siblings' time for the same work: a replica is degraded"
+    )
+    slow_past: float = Field(
+        3.0, gt=1, description="times its own time for a canary when it was new: it is degraded"
+    )
+    slow_s: float = Field(
+        60.0, ge=0, description="how long it must be slow to be told of, and well to be well again"
     )
     latency_slo_share: float = Field(
         0.95, gt=0, lt=1, description="share of requests within latency_slo_ms, for alert rules"
@@ -216,7 +226,17 @@ class MonitorSettings(BaseModel):
             health=self.health_limits(),
             policy=self.policy_limits(),
             canary=self.canary_limits(),
+            pace=self.pace_limits(),
             recycle_bytes=None if self.recycle_mb is None else self.recycle_mb * 2**20,
+        )
+
+    def pace_limits(self) -> PaceLimits:
+        return PaceLimits(
+            objective_s=self.latency_slo_ms / 1000,
+            siblings=self.slow_siblings,
+            past=self.slow_past,
+            opens_s=self.slow_s,
+            closes_s=self.slow_s,
         )
 
     def canary_limits(self) -> CanaryLimits:

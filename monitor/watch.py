@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
-from monitor.model import Evidence, Manifest, Reason, Verdict
+from monitor.model import CanaryResult, Evidence, Manifest, Progress, Reason, Unavailable, Verdict
+from monitor.pace import Pace, PaceLimits, Slowness, Track, judge
+from monitor.probes.canary import CASES
 from monitor.replica import Command, Replica
 from monitor.snapshot import ReplicaView
 from monitor.window import Window
@@ -35,6 +38,8 @@ class Watch:
         self.measured_at: float | None = None
         self.resident: deque[int] = deque(maxlen=_MEMORY_SAMPLES)
         self.recent: deque[float] = deque(maxlen=120)
+        self.track = Track(len(CASES))
+        self._slowness = Slowness()
         self._completed: tuple[float, int] | None = None
 
     def begin_generation(self, now: float) -> None:
@@ -47,6 +52,8 @@ class Watch:
         self.measured_at = None
         self.cpu_at = 0.0
         self._completed = None
+        self.track.begin()
+        self._slowness = Slowness()
 
     def evidence(self) -> Evidence:
         return self.window.evidence()
@@ -55,6 +62,23 @@ class Watch:
         self.manifest = manifest
         self.engine = manifest.engine
         self.window.see_manifest(manifest, now)
+
+    def see_progress(self, sample: Progress | Unavailable, began: float, ended: float) -> None:
+        """Take one probe's result; moments of `time.monotonic()`."""
+        self.window.see_progress(sample, began, ended)
+        self.note_rate(ended)
+        if not isinstance(sample, Unavailable):
+            self.track.see_progress(sample, began)
+
+    def see_canary(self, result: CanaryResult) -> None:
+        """Take one that was judged."""
+        self.window.see_canary(result)
+        self.track.see_canary(result)
+
+    def mind_pace(self, siblings: Sequence[Pace], limits: PaceLimits, now: float) -> None:
+        """Look whether it is slow beside the others that serve."""
+        self._slowness = judge(self._slowness, self.track.pace(), siblings, limits, now)
+        self.window.see_slow(self._slowness.slow)
 
     def is_over(self, limit_bytes: float | None) -> bool:
         """Its processes held more memory than that at every one of the last looks."""

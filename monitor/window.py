@@ -14,6 +14,7 @@ from monitor.model import (
     ProcessSample,
     Progress,
     Reason,
+    Slow,
     Unavailable,
 )
 
@@ -54,6 +55,7 @@ class Window:
         self._unscored_at: float | None = None
         self._cpu: deque[tuple[float, CpuSample]] = deque(maxlen=64)
         self._gpu: Reason | None = None
+        self._slow: Slow | None = None
 
     @property
     def progress(self) -> Progress | None:
@@ -157,6 +159,9 @@ class Window:
     def see_gpu(self, fault: Reason | None) -> None:
         self._gpu = fault
 
+    def see_slow(self, slow: Slow | None) -> None:
+        self._slow = slow
+
     def forget_blind_time(self, now: float) -> None:
         """The watchdog itself did not run for a while: nothing may be held against the replica."""
         self._failing_since = None
@@ -182,6 +187,7 @@ class Window:
             unscored_at=self._unscored_at,
             effort=self._effort(),
             gpu=self._gpu,
+            slow=self._slow,
         )
 
     def _effort(self) -> Effort | None:

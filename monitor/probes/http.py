@@ -116,6 +116,8 @@ def parse_progress(body: dict[str, Any]) -> Progress:
         unscored=int(body.get("unscored", 0)),  # added later: an older worker has none
         prefix_looked_up=int(body.get("prefix_looked_up", 0)),
         prefix_found=int(body.get("prefix_found", 0)),
+        busy_s=float(body.get("busy_s", 0.0)),
+        served=int(body.get("served", 0)),
         in_flight=int(body["in_flight"]),
         steps=int(body["steps"]),
         oldest_in_flight_s=_optional(body.get("oldest_in_flight_s")),

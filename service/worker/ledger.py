@@ -16,6 +16,7 @@ class Progress:
 
     Attributes:
         unscored: users' documents for which the engine gave no finite score.
+        served: users' documents that were answered. busy_s: time with any of them in flight.
     """
 
     completed: int
@@ -24,6 +25,8 @@ class Progress:
     in_flight: int
     oldest_in_flight_s: float | None
     last_success_s: float | None
+    served: int = 0
+    busy_s: float = 0.0
 
 
 class Ledger:
@@ -37,6 +40,10 @@ class Ledger:
         self._failed = 0
         self._unscored = 0
         self._last_success: float | None = None
+        self._served = 0
+        self._users = 0
+        self._busy_since = 0.0
+        self._busy_s = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -50,6 +57,9 @@ class Ledger:
         self._next += 1
         self._open[key] = (self._clock(), documents)
         self._idle.clear()
+        if not canary:
+            self._busy_since = self._clock() if self._users == 0 else self._busy_since
+            self._users += 1
         try:
             yield
         except BaseException:
@@ -59,8 +69,12 @@ class Ledger:
             self._completed += documents
             if not canary:
                 self._last_success = self._clock()
+                self._served += documents
         finally:
             del self._open[key]
+            if not canary:
+                self._users -= 1
+                self._busy_s += 0.0 if self._users else self._clock() - self._busy_since
             if not self._open:
                 self._idle.set()
 
@@ -79,6 +93,8 @@ class Ledger:
             in_flight=sum(documents for _, documents in self._open.values()),
             oldest_in_flight_s=None if oldest is None else now - oldest[0],
             last_success_s=None if self._last_success is None else now - self._last_success,
+            served=self._served,
+            busy_s=self._busy_s + (now - self._busy_since if self._users else 0.0),
         )
 
     async def wait_idle(self, timeout_s: float) -> bool:

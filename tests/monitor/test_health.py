@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from monitor.health import HealthLimits, assess, canary_due
-from monitor.model import CanaryOutcome, Effort, Health, ProcessSample, Reason, WorkerState
+from monitor.model import (
+    CanaryOutcome,
+    Effort,
+    Health,
+    ProcessSample,
+    Reason,
+    Slow,
+    WorkerState,
+)
 from tests.monitor.evidence import NOW, canary, healthy, manifest, progress
 
 LIMITS = HealthLimits()
@@ -298,11 +308,30 @@ def test_a_verdict_follows_from_its_own_evidence(evidence, health, reason):
     assert (verdict.health, verdict.reason) == (health, reason)
 
 
-def test_a_slow_canary_is_degraded_only_over_the_objective():
-    slow = healthy(canary=canary(took=0.5))
+@pytest.mark.parametrize(
+    ("evidence", "health"),
+    [
+        pytest.param(healthy(), Health.DEGRADED, id="idle and slow"),
+        pytest.param(healthy(progress=progress(in_flight=3)), Health.DEGRADED, id="busy and slow"),
+        pytest.param(healthy(canary=TIMED_OUT), Health.BUSY, id="a canary waits behind users"),
+        pytest.param(healthy(**STALL, canary=TIMED_OUT), Health.HUNG, id="it hangs"),
+        pytest.param(
+            healthy(canary=canary(CanaryOutcome.WRONG), canary_bad=2),
+            Health.WRONG,
+            id="it is wrong",
+        ),
+        pytest.param(healthy(process=GONE), Health.DEAD, id="it is dead"),
+    ],
+)
+def test_slow_is_a_verdict_only_where_nothing_worse_is_known(evidence, health):
+    slow = Slow(Reason.SLOWER_THAN_SIBLINGS, "9 ms per document, against 3 ms", NOW - 60)
 
-    assert assess(slow, HealthLimits(latency_s=0.4), NOW).health is Health.DEGRADED
-    assert assess(slow, HealthLimits(latency_s=0.6), NOW).health is Health.HEALTHY
+    verdict = assess(replace(evidence, slow=slow), LIMITS, NOW)
+
+    assert verdict.health is health
+    if health is Health.DEGRADED:
+        assert (verdict.reason, verdict.detail) == (slow.reason, slow.detail)
+        assert verdict.since_s == pytest.approx(60)
 
 
 def test_detection_time_counts_from_the_last_sign_of_health():

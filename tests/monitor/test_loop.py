@@ -10,7 +10,7 @@ from monitor.collectors.kmsg import OomKill
 from monitor.inbox import CommandAsked, KernelSeen
 from monitor.journal import JournalError
 from monitor.limits import LoopLimits
-from monitor.model import CanaryOutcome, WorkerState
+from monitor.model import CanaryOutcome, Health, Reason, WorkerState
 from monitor.ports import ActuatorError
 from monitor.replica import Command, CommandKind, Phase
 from tests.monitor.fakes import Machine
@@ -328,3 +328,62 @@ def test_the_end_drains_everything_and_kills_who_is_deaf(machine):
     assert one.host.verdicts == {}
     assert one.sink.order == []
     assert len(waits) > 5  # the deaf one had its whole drain timeout
+
+
+def work_beside(one, seconds, *, slow=1.0):
+    """Two replicas serve for a while; what replica-1 does takes so many times as long."""
+    for _ in range(seconds):
+        for replica, document_s in (("replica-0", 0.003), ("replica-1", 0.003 * slow)):
+            worker = one.worker(replica)
+            done = worker.progress.served + int(1 / document_s)
+            worker.progress = replace(
+                worker.progress,
+                in_flight=8,
+                completed=done,
+                served=done,
+                busy_s=worker.progress.busy_s + 1.0,
+            )
+        one.run(1.0)
+
+
+def test_a_slow_replica_is_told_of_and_never_restarted_for_it(machine):
+    one = machine(replicas=2)
+    one.run(2)
+    work_beside(one, 30)
+    assert one.sink.order == []
+
+    work_beside(one, 200, slow=4.0)
+
+    assert one.sink.order == [("ReplicaDegraded", "firing")]
+    view = one.view("replica-1")
+    assert view.verdict.reason is Reason.SLOWER_THAN_SIBLINGS
+    assert view.replica.routable
+    assert one.view("replica-0").verdict.health is Health.BUSY
+    [alert] = one.sink.alerts.values()
+    assert (alert.severity.value, alert.replica) == ("warning", "replica-1")
+    assert "12.0 ms per document, against 3.0 ms" in alert.summary
+
+    work_beside(one, 200)
+
+    assert one.sink.order[1:] == [("ReplicaDegraded", "resolved")]
+    assert (one.view("replica-0").replica.generation, one.generation) == (1, 1)
+    changes = [(row.subject, row.new, row.reason) for row in one.journal.recent_transitions(2)]
+    assert changes == [
+        ("replica-1", "well", "busy"),
+        ("replica-1", "degraded", "slower_than_siblings"),
+    ]
+
+
+def test_a_slow_replica_that_dies_is_dead_and_not_slow(machine):
+    one = machine(replicas=2)
+    one.run(2)
+    work_beside(one, 200, slow=4.0)
+    one.host.die(one.worker("replica-1"), 137)
+    one.run(2)
+
+    assert one.sink.order == [
+        ("ReplicaDegraded", "firing"),
+        ("ReplicaDegraded", "resolved"),
+        ("ReplicaDead", "firing"),
+        ("ReplicaDead", "resolved"),
+    ]

@@ -80,15 +80,53 @@ def test_a_replica_that_cannot_be_trusted_is_closed_and_killed_with_evidence(ver
     assert decision.actions[1] == Kill(evidence=True)
 
 
-@pytest.mark.parametrize(
-    "health", [Health.HEALTHY, Health.BUSY, Health.DEGRADED, Health.STARVED, Health.SUSPECT]
-)
-def test_nothing_is_done_to_a_replica_that_is_only_busy_slow_or_in_doubt(health):
+@pytest.mark.parametrize("health", [Health.HEALTHY, Health.BUSY, Health.STARVED, Health.SUSPECT])
+def test_nothing_is_done_to_a_replica_that_is_only_busy_or_in_doubt(health):
     decision = decided(SERVING, Verdict(health, Reason.BUSY))
 
     assert decision.actions == ()
     assert decision.replica.phase is Phase.SERVING
     assert decision.replica.routable
+
+
+SLOW = Verdict(Health.DEGRADED, Reason.SLOWER_THAN_SIBLINGS, "9 ms against 3 ms", 60.0)
+
+
+def test_a_slow_replica_is_told_of_once_and_goes_on():
+    first = decided(SERVING, SLOW)
+    second = decided(first.replica, SLOW)
+
+    [told] = first.actions
+    assert (told.name, told.reason) == ("ReplicaDegraded", Reason.SLOWER_THAN_SIBLINGS)
+    assert (told.beside, told.page) == (True, False)
+    assert first.replica.phase is Phase.SERVING
+    assert first.replica.routable
+    assert second.actions == ()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "closes"),
+    [
+        pytest.param(WELL, True, id="well again"),
+        pytest.param(Verdict(Health.BUSY, Reason.BUSY), True, id="busy and fast"),
+        pytest.param(Verdict(Health.SUSPECT, Reason.PROBE_FAILING), False, id="in doubt"),
+        pytest.param(Verdict(Health.STARVED, Reason.STARVED), False, id="starved"),
+        pytest.param(HUNG, True, id="it hangs, which is told of instead"),
+    ],
+)
+def test_slowness_is_over_when_it_is_well_or_worse(verdict, closes):
+    decision = decided(replace(SERVING, degraded=True), verdict)
+
+    closed = [one for one in decision.actions if isinstance(one, CloseIncidents)]
+    assert [one.name for one in closed] == ["ReplicaDegraded"] * closes
+    assert decision.replica.degraded is not closes
+
+
+def test_a_slow_replica_that_is_drained_is_not_told_of_any_more():
+    decision = decided(replace(SERVING, degraded=True), WELL, command=Command(CommandKind.DRAIN))
+
+    assert kinds(decision) == [CloseIncidents, Terminate]
+    assert not decision.replica.degraded
 
 
 def test_a_replica_whose_values_are_in_doubt_gets_no_traffic():

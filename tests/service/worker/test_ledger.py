@@ -63,6 +63,23 @@ async def test_a_canary_is_progress_but_no_users_success():
     assert ledger.progress().last_success_s is None
 
 
+async def test_busy_is_the_time_with_any_users_work_in_flight():
+    clock = Clock()
+    ledger = Ledger(clock)
+    with ledger.job(8, canary=True):
+        clock.now += 4.0
+    with ledger.job(3, canary=False):
+        clock.now += 1.0
+        with ledger.job(2, canary=False), ledger.job(8, canary=True):
+            clock.now += 1.0
+        inside = ledger.progress()
+    clock.now += 5.0
+    after = ledger.progress()
+
+    assert (inside.busy_s, inside.served) == (2.0, 2)
+    assert (after.busy_s, after.served) == (2.0, 5)
+
+
 async def test_waiting_for_idle_has_a_limit():
     ledger = Ledger(Clock())
     with ledger.job(1, canary=False):
