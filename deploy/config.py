@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alerts.settings import AlertSettings
+from deploy.fleet.settings import FleetSettings
 from deploy.ui.settings import UiSettings
 from deploy.upgrade import overlay
 from monitor.settings import MonitorSettings
@@ -42,6 +43,7 @@ class Config(BaseModel):
     engine: EngineSettings = EngineSettings()
     monitor: MonitorSettings = MonitorSettings()
     alerts: AlertSettings = AlertSettings()
+    fleet: FleetSettings = FleetSettings()
     ui: UiSettings = UiSettings()
 
 
