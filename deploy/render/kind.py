@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from deploy.config import Config
-from deploy.render import alertmanager, compose, dashboards, prometheus, proxy, systemd
+from deploy.render import alertmanager, compose, dashboards, prometheus, proxy, ray, systemd
 from deploy.render.artefact import Artefact
 from deploy.render.host import Site
 
@@ -23,6 +23,7 @@ class Kind(str, Enum):
     COMPOSE = "compose"
     HAPROXY = "haproxy"
     NGINX = "nginx"
+    RAY = "ray"
 
 
 RENDERERS: Mapping[Kind, Renderer] = {
@@ -33,6 +34,7 @@ RENDERERS: Mapping[Kind, Renderer] = {
     Kind.COMPOSE: compose.compose,
     Kind.HAPROXY: proxy.haproxy,
     Kind.NGINX: proxy.nginx,
+    Kind.RAY: ray.ray,
 }
 
 

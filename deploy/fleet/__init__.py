@@ -1,0 +1,1 @@
+"""More than one host: who they are, how they are, and what they cost."""
