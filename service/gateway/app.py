@@ -39,7 +39,8 @@ from service.gateway.routes import PlainRoute, ScoringRoute
 from service.gateway.schema.call import Limits
 from service.gateway.scoring import Scoring
 from service.gateway.spread import Spread
-from service.gateway.transport import HttpWire, Transport, Wire
+from service.gateway.transport import Transport, Wire
+from service.gateway.wire import HttpWire
 from service.metrics import GatewayMetrics, ReplicaSample
 from service.serving import exit_within_grace
 from service.settings import EngineSettings, ServiceSettings

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import math
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
 
-import aiohttp
 from pydantic_core import from_json, to_json
 
 from service.embedding import EmbedJob, Vector
@@ -18,15 +15,6 @@ from service.errors import InvalidValue
 from service.gateway.ranking import scored
 from service.gateway.routing import Failure
 from service.request import Score, ScoreJob
-
-CONNECT_S = 1.0
-"""Workers are on loopback: what does not connect in a second is not there."""
-
-IDLE_S = 3.0
-"""Shorter than the five seconds after which a worker closes an idle connection."""
-
-LARGE_BYTES = 2**20
-"""What aiohttp takes for a body that holds up the event loop when written at once."""
 
 SLACK_S = 0.05
 """A worker that gives up in time may say so this much after the deadline."""
@@ -81,66 +69,11 @@ class Wire(Protocol):
     async def close(self) -> None: ...
 
 
-class HttpWire:
-    """Implements `Wire`: keeps connections to workers on loopback."""
-
-    def __init__(self) -> None:
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_S, use_dns_cache=False)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent"),
-            trust_env=False,
-        )
-
-    async def close(self) -> None:
-        await self._session.close()
-
-    async def refuses(self, url: str) -> bool:
-        try:
-            async with self._session.get(
-                url + "/livez", timeout=aiohttp.ClientTimeout(total=CONNECT_S)
-            ) as response:
-                await response.read()
-        except asyncio.TimeoutError:
-            return False
-        except (aiohttp.ClientError, OSError):
-            return True
-        return False
-
-    async def post(self, url: str, path: str, body: bytes, timeout_s: float) -> tuple[int, bytes]:
-        timeout = aiohttp.ClientTimeout(
-            total=timeout_s + SLACK_S, sock_connect=min(CONNECT_S, timeout_s)
-        )
-        try:
-            async with self._session.post(
-                url + path,
-                data=_payload(body),
-                headers={"Content-Type": "application/json"},
-                timeout=timeout,
-            ) as response:
-                return response.status, await response.read()
-        except aiohttp.ServerTimeoutError as error:
-            raise ReplicaFailed(Failure.UNREACHABLE, "it did not accept in time") from error
-        except asyncio.TimeoutError as error:
-            raise ReplicaFailed(Failure.TIMEOUT, "no answer in time") from error
-        except aiohttp.ClientConnectorError as error:
-            raise ReplicaFailed(Failure.UNREACHABLE, "it does not accept connections") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ReplicaFailed(Failure.LOST, "the connection broke") from error
-
-
-def _payload(body: bytes) -> bytes | io.BytesIO:
-    """A large body as a stream, which aiohttp sends in parts instead of at one go."""
-    return body if len(body) <= LARGE_BYTES else io.BytesIO(body)
-
-
 class Transport:
     """Chunks over a wire; to be made inside the event loop."""
 
-    def __init__(self, wire: Wire | None = None) -> None:
-        self._wire = wire or HttpWire()
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
 
     async def close(self) -> None:
         await self._wire.close()
