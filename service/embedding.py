@@ -116,11 +116,22 @@ class Vector:
             packed = base64.b64decode(body["packed"], validate=True)
         except binascii.Error as error:
             raise ValueError("packed is not base64") from error
+        return cls.checked(
+            packed, int(body["tokens"]), truncated=bool(body.get("truncated", False))
+        )
+
+    @classmethod
+    def checked(cls, packed: bytes, tokens: int, *, truncated: bool = False) -> Vector:
+        """One from elsewhere.
+
+        Raises:
+            ValueError: it is no list of float32 numbers, or an empty one.
+        """
         if not packed or len(packed) % _FLOAT_BYTES:
-            raise ValueError("packed is not a list of float32")
-        vector = cls(packed, int(body["tokens"]), bool(body.get("truncated", False)))
+            raise ValueError("a vector is not a list of float32")
+        vector = cls(packed, tokens, truncated)
         if not all(map(math.isfinite, vector.values())):
-            raise ValueError("packed holds what is no number")
+            raise ValueError("a vector holds what is no number")
         return vector
 
 

@@ -20,6 +20,54 @@ def default_state_dir() -> Path:
     return Path(home).expanduser() / "rankguard"
 
 
+class SearchSettings(BaseModel):
+    """Section `[service.search]`: two-stage search over an index of passages."""
+
+    model_config = _STRICT
+
+    enabled: bool = Field(False, description="whether the gateway answers POST /v1/search")
+    store: Literal["milvus", "qdrant", "elasticsearch"] = Field(
+        "milvus", description="where the vectors are; elasticsearch: OpenSearch too"
+    )
+    uri: str = Field(
+        "",
+        description="http(s) address of a server; a folder for Milvus Lite or Qdrant in this "
+        "process; empty: a folder in the state directory",
+    )
+    secret_file: Path | None = Field(
+        None,
+        description="the server's secret: Milvus token (user:password), Qdrant API key, or the "
+        "value of the Authorization header for Elasticsearch",
+    )
+    index: str = Field(
+        "docs", pattern="^[a-z][a-z0-9_]{0,39}$", description="name of the index in the store"
+    )
+    passage_tokens: int = Field(
+        300, ge=32, le=4096, description="estimated tokens in one passage at most"
+    )
+    max_file_bytes: int = Field(
+        10 * 2**20, ge=1024, description="larger files, or lines of JSONL, are not indexed"
+    )
+    candidates: int = Field(
+        100, ge=1, le=1000, description="passages that the first stage finds"
+    )
+    recall: Literal["auto", "dense", "lexical", "fusion"] = Field(
+        "auto",
+        description="first stage: vectors, words (BM25) or both fused; auto: vectors, and both "
+        "fused where one model embeds and reranks",
+    )
+    rerank: Literal["auto", "always", "never"] = Field(
+        "auto", description="second stage; auto: only where another model than the first ranks"
+    )
+    embeddings_url: str = Field(
+        "",
+        description="an OpenAI-compatible server that embeds; empty: this service, whose model "
+        "has to be an embedding model then",
+    )
+    embeddings_model: str = Field("", description="the model's name there; empty: not sent")
+    embeddings_key_file: Path | None = Field(None, description="bearer token for it")
+
+
 class ServiceSettings(BaseModel):
     """Section `[service]`: the gateway and its limits."""
 
@@ -74,6 +122,7 @@ class ServiceSettings(BaseModel):
     key_limits: dict[str, int] = Field(
         default_factory=dict, description="the same for single keys, by their name"
     )
+    search: SearchSettings = SearchSettings()
 
 
 class EmbeddedSettings(BaseModel):
