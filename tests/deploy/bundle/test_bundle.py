@@ -166,6 +166,7 @@ def test_a_damaged_bundle_installs_nothing(tmp_path):
         config_file="/etc/x",
         extras="",
         model="",
+        torch="",
     )
     (bundle / "install.sh").write_text(script)
     (bundle / "wheel").write_text("whole")
