@@ -25,10 +25,12 @@ from deploy.ray.card import card_of
 from deploy.ray.checkup import Checkup, Finding, conclude
 from deploy.ray.inward import post
 from deploy.ray.link import address, described
+from deploy.ray.scaling import Loads
 from deploy.ray.settings import on_this_host
 from deploy.ray.slot import claim
 from monitor.model import CanaryOutcome, Reason
 from monitor.probes.canary import judge
+from monitor.scaling import Load
 from service.errors import NoCapacity, error_body, status_of
 from service.manifest import Manifest, Verdict, WorkerState, read_manifest, replicas_dir
 from service.worker.app import EXIT_ENGINE_DIED, Identity, Worker, live
@@ -72,6 +74,7 @@ class EngineReplica:
             gpu_uuid=card_of(os.environ),
         )
         self._verdict = Verdict(identity.generation, routable=False, reason="awaiting_canary")
+        self._loads = Loads()
         self._baseline: dict[str, tuple[float, ...]] | None = None
         self._stopping = asyncio.Event()
         self._guardian = Guardian.start()
@@ -107,8 +110,13 @@ class EngineReplica:
             return status_of(error).value, json.dumps(error_body(error)).encode()
         return await post(self._app, path, body)
 
-    async def describe(self) -> str:
-        """The manifest as the gateway is to see it, and whether the last canary passed."""
+    async def describe(self, gateway: str, queued_tokens: float, p95_s: float | None) -> str:
+        """The manifest as the gateway is to see it, and whether the last canary passed.
+
+        Args:
+            gateway: who asks; `queued_tokens` wait there, and `p95_s` is its latency.
+        """
+        self._loads.told(gateway, Load(queued_tokens, p95_s))
         manifest = self._worker.manifest
         seen = replace(
             manifest,
@@ -116,6 +124,10 @@ class EngineReplica:
             url=address(self._node, self._serve_id, mark_of(manifest)),
         )
         return described(seen, self._verdict)
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What `deploy.ray.scaling.Resize` decides by."""
+        return self._loads.report()
 
     async def check_health(self) -> None:
         """A canary through the real scoring path; a bad one is confirmed before it condemns.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ray
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, disable_created_metrics
 from ray import serve
 
 from deploy.config import Config
+from deploy.ray.door import add_door
 from deploy.ray.link import ServeDirectory, ServeWire
+from deploy.ray.scaling import OwnLoad
 from service.gateway.app import create_app
+from service.gateway.auth import is_loopback
 
 
 def build_app(config: Config, engine: str) -> FastAPI:
@@ -19,10 +24,23 @@ def build_app(config: Config, engine: str) -> FastAPI:
     Raises:
         BadKeysFile: the API keys file is configured and cannot be used on this host.
     """
-    handle = serve.get_deployment_handle(engine, serve.get_replica_context().app_name)
-    return create_app(
+    here = serve.get_replica_context()
+    handle = serve.get_deployment_handle(engine, here.app_name)
+    registry = CollectorRegistry()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    app = create_app(
         config.service,
         config.engine,
-        directory=ServeDirectory(handle),
+        registry=registry,
+        directory=ServeDirectory(handle, here.replica_id.unique_id, OwnLoad(registry)),
         connect=lambda: ServeWire(handle),
     )
+    if config.fleet.gateway_port:
+        add_door(app, lambda: _address(config.service.host), config.fleet.gateway_port)
+    return app
+
+
+def _address(configured: str) -> str:
+    """This host's own address, unless everything is to stay on loopback."""
+    own = str(ray.util.get_node_ip_address())
+    return configured if is_loopback(configured) and not is_loopback(own) else own

@@ -21,6 +21,7 @@ from ray.serve.exceptions import (
     ReplicaUnavailableError,
 )
 
+from deploy.ray.scaling import OwnLoad
 from service.gateway.directory import Seen
 from service.gateway.routing import Failure
 from service.gateway.transport import SLACK_S, ReplicaFailed
@@ -48,10 +49,18 @@ def address(node: str, replica: str, mark: str) -> str:
 
 
 class ServeDirectory:
-    """Implements `Directory`: asks every replica what it is."""
+    """Implements `Directory`: asks every replica what it is, and tells it what is to be done."""
 
-    def __init__(self, handle: Any, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        handle: Any,
+        gateway: str,
+        load: OwnLoad,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._handle = handle
+        self._gateway = gateway
+        self._load = load
         self._clock = clock
         self._seen: list[Seen] = []
         self._looked_at: float | None = None
@@ -62,9 +71,11 @@ class ServeDirectory:
             return self._seen
         self._looked_at = now
         try:
-            answers = self._handle.broadcast("describe").results(
-                timeout_s=ANSWER_S, return_exceptions=True
+            load = self._load.read()
+            asked = self._handle.broadcast(
+                "describe", self._gateway, load.queued_tokens, load.p95_s
             )
+            answers = asked.results(timeout_s=ANSWER_S, return_exceptions=True)
         except DeploymentUnavailableError:
             answers = []
         except (RayError, RayServeException, TimeoutError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from deploy.config import Config
 
-SECTIONS = {"service", "engine", "monitor"}
+SECTIONS = {"service", "engine", "monitor", "fleet"}
 """What gateway and engine read; who is alerted is the watchdogs' business."""
 
 

@@ -1,0 +1,229 @@
+"""A Ray cluster of several nodes on this machine, each with a loopback address of its own, and
+rankguard on it as rendered. A node stands for a host: its own address, its own state directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+import yaml
+
+from deploy.config import Config
+from deploy.render.artefact import write
+from deploy.render.host import Site
+from deploy.render.kind import Kind, render
+from service.manifest import Manifest, WorkerState, read_manifests
+from service.process import started_ticks
+from tests.waiting import free_port, until
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    # how long the nodes' silence is borne before they count as dead; Ray's own is half a minute
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "4",
+}
+STORE_BYTES = 100 * 2**20
+QUERY = "how do I reset my password"
+RIGHT = "to reset your password, open the settings and choose reset password"
+WRONG = "the ferry to the island leaves every morning at nine"
+
+
+@dataclass
+class Hosts:
+    """The running cluster. `nodes` has no head: that one runs Serve's proxy and is not killed."""
+
+    folder: Path
+    cluster: object
+    port: int
+    config: Config
+    nodes: dict[str, object] = field(default_factory=dict)
+    serving: subprocess.Popen | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def state_dir(self, name: str) -> Path:
+        return self.folder / name
+
+    def add(self, name: str, cpus: int = 6) -> None:
+        number = 3 + int(name.rpartition("-")[2])
+        self.nodes[name] = self.cluster.add_node(
+            num_cpus=cpus,
+            object_store_memory=STORE_BYTES,
+            node_ip_address=f"127.0.0.{number}",
+            env_vars={"RANKGUARD_SERVICE__STATE_DIR": str(self.state_dir(name))},
+        )
+
+    def kill(self, name: str) -> None:
+        """End the node at once: raylet and agents; the replicas on it go with them."""
+        self.cluster.remove_node(self.nodes.pop(name), allow_graceful=False)
+
+    def manifests(self, name: str) -> list[Manifest]:
+        return read_manifests(self.state_dir(name))
+
+    def ready_on(self, *names: str) -> int:
+        """Engine replicas that say on these nodes that they are ready, and whose process runs."""
+        found = [one for name in names for one in self.manifests(name)]
+        return sum(one.state is WorkerState.READY and _runs(one) for one in found)
+
+    def readiness(self) -> dict:
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=5).json()
+        except (requests.RequestException, ValueError):
+            return {}
+
+    def routable(self) -> int:
+        return sum(one["routable"] for one in self.readiness().get("replicas", []))
+
+    def wait_routable(self, count: int, limit_s: float = 60.0) -> None:
+        until(f"{count} replicas are routable", lambda: self.routable() == count, limit_s)
+
+    def serve(self) -> None:
+        """`serve run` on the rendered file, as an operator would without Ray's dashboard."""
+        out = self.folder / "rendered"
+        write(render(Kind.RAY, self.config, Site()), out)
+        path = out / "serve.yaml"
+        body = yaml.safe_load(path.read_text())
+        # the nodes are one machine, whose port is there once
+        body["proxy_location"] = "HeadOnly"
+        path.write_text(yaml.safe_dump(body))
+        log = (self.folder / "serve.log").open("ab")
+        command = [str(Path(sys.executable).with_name("serve")), "run", str(path)]
+        self.serving = subprocess.Popen(
+            [*command, "--address", self.cluster.address],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **ENVIRONMENT},
+            start_new_session=True,
+        )
+
+    def log(self) -> str:
+        return (self.folder / "serve.log").read_text(errors="replace")[-3000:]
+
+    def stop(self) -> None:
+        if self.serving is not None:
+            self.serving.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.serving.wait(30)
+            if self.serving.poll() is None:
+                os.killpg(self.serving.pid, signal.SIGKILL)
+                self.serving.wait(5)
+        self.cluster.shutdown()
+
+
+def _runs(manifest: Manifest) -> bool:
+    return started_ticks(manifest.pid) == manifest.started_ticks
+
+
+@contextlib.contextmanager
+def hosts(folder: Path, nodes: int, **sections: dict) -> Iterator[Hosts]:
+    """A cluster with a head and `nodes` more nodes, rankguard deployed on it."""
+    with _environment(ENVIRONMENT):
+        from ray.cluster_utils import Cluster
+
+        port = free_port()
+        config = Config.model_validate(
+            {**sections, "service": {"port": port, "state_dir": str(folder / "head")}}
+        )
+        # not 127.0.0.1: Ray takes that for "find out my address"
+        head = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        cluster = Cluster(
+            initialize_head=True, head_node_args={**head, "node_ip_address": "127.0.0.2"}
+        )
+        running = Hosts(folder, cluster, port, config)
+        try:
+            for number in range(nodes):
+                running.add(f"node-{number}")
+            running.serve()
+            yield running
+        finally:
+            running.stop()
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+class Clients:
+    """Clients that rerank in a loop; each tries again when an answer is the server's failure."""
+
+    TRIES = 4
+
+    def __init__(self, url: str, clients: int = 4, documents: int = 4) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self._documents = [WRONG, RIGHT] * (documents // 2)
+        self.answered = 0
+        self.retried = 0
+        self.failed: list[str] = []
+        self.wrong: list[str] = []
+        self._lock = threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._run, args=(number,), daemon=True)
+            for number in range(clients)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, client: int) -> None:
+        number = 0
+        while not self._stop.is_set():
+            number += 1
+            self._ask(f"{QUERY} {client} {number}")
+
+    def _ask(self, query: str) -> None:
+        said = ""
+        for tries in range(self.TRIES):
+            try:
+                got = requests.post(
+                    f"{self._url}/v1/rerank",
+                    json={"query": query, "documents": self._documents},
+                    timeout=60,
+                )
+            except requests.RequestException as error:
+                said = type(error).__name__
+            else:
+                if got.ok:
+                    self._answered(got, tries)
+                    return
+                said = f"{got.status_code} {got.text[:300]}"
+                if got.status_code < 500:
+                    break
+            time.sleep(0.2)
+        with self._lock:
+            self.failed.append(said)
+
+    def _answered(self, got: requests.Response, tries: int) -> None:
+        best = got.json()["results"][0]["index"]
+        with self._lock:
+            self.answered += 1
+            self.retried += tries > 0
+            if self._documents[best] != RIGHT:
+                self.wrong.append(got.text[:300])
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(90)
