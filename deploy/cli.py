@@ -24,6 +24,7 @@ from deploy.commands import (
     stop,
     ui,
     up,
+    upgrade,
     watch,
     worker,
 )
@@ -53,6 +54,7 @@ for module in (
     doctor,
     render,
     stop,
+    upgrade,
     chaos,
     bundle,
 ):

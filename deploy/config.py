@@ -92,15 +92,17 @@ def load(
 
 
 def revised(config: Config, changes: Mapping[str, str]) -> Config:
-    """The configuration with some keys changed, `engine.vllm.dtype` -> text, as a variable would.
+    """The configuration with some of [engine] changed, `engine.vllm.dtype` -> text.
+
+    A text is read as that of a variable would be.
 
     Raises:
         ConfigError: with all problems at once.
     """
-    body = config.model_dump(mode="json", exclude_defaults=True)
+    body = {"engine": config.engine.model_dump(mode="json", exclude_defaults=True)}
     for name, value in changes.items():
         _overlay(body, name.split("."), value)
-    return _validated("--set", body)
+    return config.model_copy(update={"engine": _validated("--set", body).engine})
 
 
 def _validated(source: str, body: dict[str, Any]) -> Config:

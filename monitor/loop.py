@@ -130,7 +130,9 @@ class Loop:
         self._keep_house(now)
         self._ticks += 1
         self._publish(self._snapshot(now, time.perf_counter() - began))
-        return self._roster.pause_s(self._keeper.limits.poll_s, now)
+        pause_s = self._roster.pause_s(self._keeper.limits.poll_s, now)
+        rolls = self._rolling is not None and self._rolling.is_active
+        return min(QUICK_S, pause_s) if rolls else pause_s
 
     def set_limits(self, limits: LoopLimits, scaling: ScalingLimits) -> None:
         """Go by other limits from the next tick on."""

@@ -46,11 +46,16 @@ class Rolling:
         self._journal = journal
         self._versions = versions
         self.rollout: Rollout | None = _read(journal)
-        if self.rollout is not None and self.rollout.is_active:
+        if self.rollout is not None and self.is_active:
             # time in which no watchdog ran is nobody's fault
             self.rollout = replace(self.rollout, since=now.wall)
             log.info("rollout %s goes on", self.rollout.id)
             self._put_in_place(self.rollout, now)
+
+    @property
+    def is_active(self) -> bool:
+        """One runs: the next turn shall not wait for the next poll."""
+        return self.rollout is not None and self.rollout.is_active
 
     @property
     def surge(self) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +14,13 @@ import typer
 from deploy.commands.options import ConfigFile, Json, examples
 
 NAME = "status"
-EXAMPLES = examples("rankguard status", "rankguard status --watch", "rankguard status --json")
+EXAMPLES = examples(
+    "rankguard status",
+    "rankguard status --watch",
+    "rankguard status --json",
+    "rankguard status --hosts gpu-1,gpu-2:9400",
+    "rankguard status --hosts all --watch",
+)
 _STYLE = {"healthy": "green", "loading": "cyan", "starting": "cyan", "busy": "green"}
 
 
@@ -20,16 +28,59 @@ def run(
     config: ConfigFile = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="refresh until Ctrl-C")] = False,
     as_json: Json = False,
+    hosts: Annotated[
+        str,
+        typer.Option(
+            help="ask these watchdogs, host or host:port with commas between; all: [fleet] hosts"
+        ),
+    ] = "",
 ) -> None:
     """Show what the watchdog sees; exit code 1 when the service is not healthy."""
-    body = fetch(config)
+    look = _fleet(config, hosts) if hosts else lambda: _one(config)
+    if watch and not as_json:
+        _watch(lambda: look().shown)
+    sight = look()
     if as_json:
-        print(json.dumps(body, indent=1, ensure_ascii=False))
-    elif watch:
-        _watch(config)
+        print(json.dumps(sight.body, indent=1, ensure_ascii=False))
     else:
-        print_status(body)
-    raise typer.Exit(0 if body["state"] == "healthy" else 1)
+        from rich.console import Console
+
+        Console().print(sight.shown)
+    raise typer.Exit(0 if sight.body["state"] == "healthy" else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen: for programs, and for the terminal."""
+
+    body: Any
+    shown: Any
+
+
+def _one(config: ConfigFile) -> Sight:
+    body = fetch(config)
+    return Sight(body, _render(body))
+
+
+def _fleet(config: ConfigFile, hosts: str) -> Callable[[], Sight]:
+    """Looks at all hosts; ends the command with exit code 2 when there are none."""
+    from deploy.config import load
+    from deploy.fleet.ask import ask
+    from deploy.fleet.show import render
+    from deploy.fleet.status import addresses, to_json, with_port
+
+    asked = addresses(hosts)
+    if hosts == "all":
+        asked = [with_port(one) for one in load(config).fleet.hosts]
+    if not asked:
+        print("no hosts: name them, or set [fleet] hosts", file=sys.stderr)
+        raise typer.Exit(2)
+
+    def look() -> Sight:
+        found = ask(asked)
+        return Sight(to_json(found), render(found))
+
+    return look
 
 
 def fetch(config: ConfigFile) -> Any:
@@ -45,7 +96,7 @@ def fetch(config: ConfigFile) -> Any:
         raise typer.Exit(1) from None
 
 
-def _watch(config: ConfigFile) -> None:
+def _watch(shown: Callable[[], Any]) -> None:
     from rich.console import Console
     from rich.live import Live
 
@@ -53,16 +104,10 @@ def _watch(config: ConfigFile) -> None:
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                live.update(_render(fetch(config)), refresh=True)
+                live.update(shown(), refresh=True)
                 time.sleep(1.0)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
-
-
-def print_status(body: Any) -> None:
-    from rich.console import Console
-
-    Console().print(_render(body))
 
 
 def print_replicas(body: Any) -> None:
@@ -78,13 +123,26 @@ def _render(body: Any) -> Any:
     state = body["state"]
     heading = Text.assemble("rankguard is ", (state, f"bold {_STYLE.get(state, 'red')}"))
     notices = sorted({r["notice"] for r in body["replicas"] if r.get("notice")})
-    parts: list[Any] = [heading, *(Text(notice, style="yellow") for notice in notices), Text()]
+    parts: list[Any] = [heading, *(Text(notice, style="yellow") for notice in notices)]
+    parts += [Text(line, style="cyan") for line in (_rollout(body),) if line]
+    parts.append(Text())
     parts.append(_replicas(body))
     if body.get("gpus"):
         parts += [Text(), _gpus(body["gpus"])]
     if body.get("incidents"):
         parts += [Text(), _incidents(body["incidents"])]
     return Group(*parts)
+
+
+def _rollout(body: Any) -> str:
+    """One that runs, or that did not get to its end; one that did is not worth a line."""
+    from deploy.upgrade.switch import words
+
+    rollout = body.get("rollout")
+    if not rollout or rollout["stage"] == "done":
+        return ""
+    more = "" if rollout["active"] else "; see rankguard upgrade --status"
+    return f"rollout {rollout['id']}: {words(rollout)}{more}"
 
 
 def _replicas(body: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.commands.options import ConfigFile, examples
+from deploy.commands.options import ConfigFile, DieWithParent, examples
 
 NAME = "worker"
 EXAMPLES = examples(
@@ -24,12 +24,15 @@ def run(
     watched: Annotated[
         bool, typer.Option(help="a watchdog will pass its verdict before traffic comes")
     ] = False,
+    die_with_parent: DieWithParent = None,
 ) -> None:
     """Run one engine; the gateway finds it in the state directory."""
     from deploy.config import load
+    from deploy.parent import end_with_parent
     from service.worker.app import Identity
     from service.worker.app import run as run_worker
 
+    end_with_parent(die_with_parent)
     settings = load(config)
     identity = Identity(replica, generation, watched, gpu or None)
     raise typer.Exit(run_worker(settings.service, settings.engine, identity))

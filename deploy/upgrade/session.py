@@ -1,0 +1,333 @@
+"""An upgrade from the command's options to its end: try, judge, switch, follow; and the ways back.
+
+Whatever ends it on the way leaves either nothing changed, or a rollout that the watchdog carries to
+an end by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from deploy.client import Unreachable
+from deploy.config import Config, load, revised
+from deploy.upgrade import candidate, place, record, switch
+from deploy.upgrade.gate import GateError, Trial, try_out
+from deploy.upgrade.overlay import FILE
+from deploy.upgrade.questions import QuestionsError
+from deploy.upgrade.questions import load as load_questions
+from deploy.upgrade.record import Phase, Record, folder_of
+from deploy.upgrade.shadow import Shadow
+from deploy.upgrade.standing import Stand, Standing, stand
+from deploy.upgrade.verdict import GateLimits, Verdict, judge
+from deploy.upgrade.watched import Watchdog, serving
+from service.manifest import Manifest
+from service.worker.select import resolve_kind
+
+_BEFORE = "before.toml"  # written by the watchdog: what stood in engine.toml
+_DRAIN_S = 120.0
+_MARGIN_S = 600.0  # on top of the start's limit: for the tests, before a lent replica comes back
+
+
+class UpgradeError(Exception):
+    """It cannot be done; says why, and that nothing was changed unless it says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an operator asked for.
+
+    Attributes:
+        changes: configuration key -> text, such as `engine.model`.
+        parity: a file of questions; None: the shipped ones.
+        take: a replica that is drained so that the trial has its card.
+        gpu: the card for the trial; empty: a free one.
+    """
+
+    changes: Mapping[str, str]
+    limits: GateLimits
+    parity: Path | None = None
+    quality: str = ""
+    queries: int | None = None
+    take: str = ""
+    gpu: str = ""
+    limit_s: float = 900.0
+    surge: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Where to say what happens: `step` for progress, `verdict` once there is one."""
+
+    step: Callable[[str], None]
+    verdict: Callable[[Verdict], None]
+
+
+class Session:
+    """The upgrades of one state directory."""
+
+    def __init__(self, file: Path | None, told: Told) -> None:
+        """Raises ConfigError or UpgradeError when there is nothing to upgrade here."""
+        self._file = file
+        self._told = told
+        config = load(file)
+        self._watchdog = Watchdog(config.monitor.port)
+        try:
+            self._environment = self._watchdog.environment()
+        except Unreachable as error:
+            raise UpgradeError(f"an upgrade needs the watchdog: {error}") from None
+        self._now = load(file, self._environment)
+        self._base = load(file, self._environment, upgraded=False)
+        self._state_dir = self._now.service.state_dir
+
+    @property
+    def config(self) -> Config:
+        """What is in force now."""
+        return self._now
+
+    # what an operator may ask
+
+    def prove(self, plan: Plan) -> tuple[Record, Verdict]:
+        """Try a new version; nothing is changed by it.
+
+        Raises:
+            ConfigError: the changes are no configuration.
+            UpgradeError: it cannot be tried.
+        """
+        self._refuse_elsewhere()
+        wanted = revised(self._now, plan.changes).engine
+        self._check_idle()
+        now = time.time()
+        name = record.new_name(now)
+        candidate.write(self._state_dir, name, wanted, self._base.engine, now)
+        new = record.new_record(name, now, limit_s=plan.limit_s, surge=plan.surge)
+        record.save(self._state_dir, new)
+        record.forget_old(self._state_dir)
+        return self._prove(new, plan)
+
+    def prove_again(self, found: Record, plan: Plan) -> tuple[Record, Verdict]:
+        """Try an upgrade again that was interrupted; raises UpgradeError."""
+        again = replace(record.attended(found), phase=Phase.TRYING)
+        record.save(self._state_dir, again)
+        return self._prove(again, plan)
+
+    def switch(self, proved: Record) -> Record:
+        """Roll it out and follow it to its end.
+
+        Raises:
+            UpgradeError: the watchdog does not take it.
+        """
+        asked = replace(record.attended(proved), phase=Phase.SWITCHING)
+        record.save(self._state_dir, asked)
+        try:
+            switch.ask(self._watchdog, asked)
+        except switch.SwitchError as error:
+            record.save(self._state_dir, replace(asked, phase=Phase.PROVED))
+            raise UpgradeError(str(error)) from None
+        return self.follow(asked)
+
+    def follow(self, asked: Record) -> Record:
+        """Wait for the end of a rollout that the watchdog has; raises UpgradeError."""
+        try:
+            rollout = switch.follow(self._watchdog, asked.id, self._told.step)
+        except switch.SwitchError as error:
+            raise UpgradeError(str(error)) from None
+        ended = {"done": Phase.DONE, "went_back": Phase.WENT_BACK}.get(
+            rollout["stage"], Phase.FAILED
+        )
+        reason = rollout["detail"] or rollout["reason"].replace("_", " ")
+        done = replace(asked, phase=ended, reason=reason)
+        record.save(self._state_dir, done)
+        return done
+
+    def turn_back(self, found: Record, at: Standing) -> Record:
+        """Bring the old version back, from wherever the upgrade stands; raises UpgradeError."""
+        if at.stand in {Stand.INTERRUPTED, Stand.PROVED, Stand.ASKED}:
+            return self._mark(found, Phase.CANCELLED)
+        if at.stand is Stand.ROLLING:
+            self._order("rollout/back")
+            return self.follow(found)
+        text = self._before(found)
+        now = time.time()
+        name = record.new_name(now)
+        candidate.copy_of(self._state_dir, name, text)
+        undo = record.new_record(
+            name,
+            now,
+            undoes=found.id,
+            old=found.new,
+            new=found.old,
+            limit_s=found.limit_s,
+            surge=found.surge,
+        )
+        return self.switch(undo)
+
+    def latest(self) -> tuple[Record | None, Standing]:
+        """The newest upgrade and where it stands."""
+        return read_standing(self._state_dir, self._watchdog)
+
+    def give_up(self, found: Record) -> None:
+        """Note that this one is not switched to."""
+        self._mark(found, Phase.CANCELLED)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """One command at a time works on upgrades; raises UpgradeError for the second."""
+        folder = self._state_dir / record.FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = (folder / "lock").open("a")
+        except OSError as error:
+            raise UpgradeError(f"{folder} cannot be written: {error.strerror}") from None
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UpgradeError("another rankguard upgrade is at work here") from None
+            yield
+
+    # the trial
+
+    def _prove(self, new: Record, plan: Plan) -> tuple[Record, Verdict]:
+        folder = folder_of(self._state_dir, new.id)
+        wanted = load(
+            self._file, {**self._environment, "RANKGUARD_SERVICE__STATE_DIR": str(folder)}
+        )
+        try:
+            questions = load_questions(plan.parity)
+            trial = Trial(
+                questions=questions,
+                canary=self._now.monitor.canary,
+                canary_timeout_s=self._now.monitor.canary_timeout_s,
+                limit_s=plan.limit_s,
+                quality=plan.quality,
+                queries=plan.queries,
+            )
+            with self._lent(plan), self._shadow(wanted, folder, plan) as shadow:
+                evidence = try_out(shadow, self._running(), trial, folder, self._told.step)
+        except (QuestionsError, GateError) as error:
+            self._mark(new, Phase.CANCELLED, str(error))
+            raise UpgradeError(f"{error}; nothing was changed") from None
+        except UpgradeError as error:
+            self._mark(new, Phase.CANCELLED, str(error))
+            raise
+        verdict = judge(evidence, plan.limits)
+        self._told.verdict(verdict)
+        judged = replace(
+            new,
+            phase=Phase.PROVED if verdict.passed else Phase.REFUSED,
+            old={} if evidence.old is None else asdict(evidence.old),
+            new={} if evidence.new is None else asdict(evidence.new),
+            reason=verdict.reason.value,
+            checks=tuple(_row(check) for check in map(asdict, verdict.checks)),
+        )
+        record.save(self._state_dir, judged)
+        return judged, verdict
+
+    def _shadow(self, wanted: Config, folder: Path, plan: Plan) -> Shadow:
+        status = self._status()
+        kind, _ = resolve_kind(wanted.engine)
+        where = place.choose(
+            kind, status["gpus"], status["replicas"], wanted=plan.gpu, taken=plan.take
+        )
+        if where.problem:
+            raise UpgradeError(f"{where.problem}; nothing was changed")
+        return Shadow(folder, self._file, self._environment, where.gpu_uuid)
+
+    def _running(self) -> Manifest | None:
+        found = serving(self._state_dir)
+        return found[0] if found else None
+
+    @contextlib.contextmanager
+    def _lent(self, plan: Plan) -> Iterator[None]:
+        """A replica drained for the trial; it comes back by itself should this process die."""
+        if not plan.take:
+            yield
+            return
+        if not any(one.id != plan.take for one in serving(self._state_dir)):
+            raise UpgradeError(f"nobody but {plan.take} serves; nothing was changed")
+        body = {"for_s": plan.limit_s + _MARGIN_S}
+        self._order(f"replicas/{plan.take}/drain", body)
+        try:
+            self._await_drained(plan.take)
+            yield
+        finally:
+            self._order(f"replicas/{plan.take}/undrain")
+
+    def _await_drained(self, name: str) -> None:
+        deadline = time.monotonic() + _DRAIN_S
+        while time.monotonic() < deadline:
+            self._told.step(f"draining {name}, whose card the trial takes")
+            phases = {one["id"]: one["phase"] for one in self._status()["replicas"]}
+            if phases.get(name) == "drained":
+                return
+            time.sleep(0.2)
+        raise UpgradeError(f"{name} did not drain within {_DRAIN_S:.0f} s")
+
+    # small things
+
+    def _refuse_elsewhere(self) -> None:
+        actuator = self._now.monitor.actuator
+        if actuator in {"docker", "observe"}:
+            raise UpgradeError(
+                f'with [monitor] actuator = "{actuator}" replicas are not processes of this host:'
+                " change the image or the server, then rankguard replica restart --all --rolling"
+            )
+
+    def _check_idle(self) -> None:
+        found, at = self.latest()
+        if at.stand in {Stand.ROLLING, Stand.GOING_BACK, Stand.ASKED}:
+            name = "" if found is None else found.id
+            raise UpgradeError(f"upgrade {name} is not over: {at.words}")
+        running = self._status().get("rollout")
+        if running is not None and running["active"]:
+            raise UpgradeError(f"rollout {running['id']} runs")
+
+    def _before(self, found: Record) -> str:
+        try:
+            path = folder_of(self._state_dir, found.id) / _BEFORE
+            return path.read_text(encoding="utf-8")
+        except OSError:
+            raise UpgradeError(f"nothing is kept from before {found.id}") from None
+
+    def _mark(self, found: Record, phase: Phase, reason: str = "") -> Record:
+        marked = replace(found, phase=phase, reason=reason or found.reason)
+        record.save(self._state_dir, marked)
+        return marked
+
+    def _status(self) -> dict[str, Any]:
+        try:
+            return self._watchdog.status()
+        except Unreachable as error:
+            raise UpgradeError(f"an upgrade needs the watchdog: {error}") from None
+
+    def _order(self, path: str, body: Mapping[str, Any] | None = None) -> None:
+        try:
+            self._watchdog.order(path, body)
+        except Unreachable as error:
+            raise UpgradeError(f"the watchdog refused {path}: {error}") from None
+
+
+def read_standing(state_dir: Path, watchdog: Watchdog) -> tuple[Record | None, Standing]:
+    """The newest upgrade of a state directory, with or without a watchdog to ask."""
+    found = record.latest(state_dir)
+    rollout = None
+    with contextlib.suppress(Unreachable):
+        rollout = watchdog.rollout()
+    if found is None:
+        return None, stand(None, "", rollout, attended=False)
+    return found, stand(found.phase.value, found.id, rollout, attended=found.is_attended)
+
+
+def version_file(state_dir: Path) -> Path:
+    """What is in force by upgrades; need not be there."""
+    return state_dir / FILE
+
+
+def _row(check: dict[str, Any]) -> dict[str, Any]:
+    return {**check, "reason": check["reason"].value}
