@@ -33,6 +33,8 @@ EXAMPLES = examples(
     "rankguard eval --pair zh-Hans:en --pair ar:fr --baseline before.json --max-drop 0.01",
     "rankguard eval --system old=tei+http://127.0.0.1:8080",
     "rankguard eval --data ./scifact --candidates bm25:100",
+    "rankguard eval --data mteb:AskUbuntuDupQuestions --system embedding",
+    "rankguard eval --system folder:/models/bge-reranker-v2-m3",
 )
 app = typer.Typer(help="Measure how well an endpoint ranks, per language pair.")
 app.command(name=needle.NAME, epilog=needle.EXAMPLES)(needle.run)
@@ -46,10 +48,16 @@ def run(
     url: Url = "",
     system: Annotated[
         list[str] | None,
-        typer.Option(help="a further one: bm25, or [NAME=][DIALECT+]URL; repeatable"),
+        typer.Option(
+            help="a further one: bm25, embedding, folder:CROSS_ENCODER or [NAME=][DIALECT+]URL;"
+            " repeatable"
+        ),
     ] = None,
     data: Annotated[
-        str, typer.Option(help="udhr, udhr-sentences, a built set, or a folder in BEIR form")
+        str,
+        typer.Option(
+            help="udhr, udhr-sentences, a built set, a BEIR folder, or mteb:TASK from the hub"
+        ),
     ] = "udhr",
     split: Annotated[str, typer.Option(help="which qrels; default test")] = "",
     qrels: Annotated[Path | None, typer.Option(help="judgements from this file instead")] = None,
@@ -59,7 +67,7 @@ def run(
     queries: Annotated[
         int | None, typer.Option(min=0, help="per pair; 0: all; default: the data set's")
     ] = None,
-    candidates: Annotated[str, typer.Option(help="all, or bm25:COUNT")] = "all",
+    candidates: Annotated[str, typer.Option(help="all, bm25:COUNT or embedding:COUNT")] = "all",
     run_file: Annotated[
         Path | None, typer.Option("--run", help="candidates from this TREC run")
     ] = None,

@@ -76,8 +76,9 @@ def watched(work: Callable[[Watch], Outcome]) -> Outcome:
         task = progress.add_task("ranking", total=None)
         return work(
             Watch(
-                begin=lambda total: progress.update(task, total=total),
+                begin=lambda total: progress.update(task, total=total, description="ranking"),
                 done=lambda _: progress.advance(task),
+                embedded=lambda _: progress.update(task, description="embedding the pool"),
             )
         )
 

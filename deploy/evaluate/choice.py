@@ -10,7 +10,9 @@ from pathlib import Path
 
 from deploy.evaluate import beir
 from deploy.evaluate.builders import source
+from deploy.evaluate.crossencoder import PREFIX
 from deploy.evaluate.dataset import DataError, Dataset
+from deploy.evaluate.embedding import EMBEDDING
 from deploy.evaluate.endpoint import Target, parse_target, read_key
 from deploy.evaluate.session import BM25
 
@@ -58,7 +60,7 @@ def targets(
 
     Args:
         first: the endpoint under test; its name is `rankguard` when none is given.
-        more: `bm25` or endpoints.
+        more: `bm25`, `embedding`, `folder:PATH` or endpoints.
         instructions: the first is sent to all; for each further one the endpoint under test is a
             system of its own, so that instructions can be compared.
         elsewhere: endpoints may be on other hosts.
@@ -76,13 +78,22 @@ def targets(
         for each in instructions[1:]
     ]
     found += [
-        each if each == BM25 else replace(parse_target(each), instruction=first_instruction)
+        each
+        if each == BM25 or each.startswith(PREFIX)
+        else replace(_further(each, ours), instruction=first_instruction)
         for each in more
     ]
     return tuple(
         each if isinstance(each, str) else _checked(each, keys, elsewhere=elsewhere)
         for each in found
     )
+
+
+def _further(text: str, ours: Target) -> Target:
+    """Another endpoint, or our own one's embeddings where the word is all that is said."""
+    if text == EMBEDDING.name:
+        return replace(ours, name=EMBEDDING.name, dialect=EMBEDDING)
+    return parse_target(text, more=(EMBEDDING,))
 
 
 def _checked(target: Target, keys: Mapping[str, str], *, elsewhere: bool) -> Target:

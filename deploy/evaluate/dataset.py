@@ -34,6 +34,8 @@ class Dataset:
         judgements: query id -> document id -> grade; 0 and what is absent is not relevant.
         pairs: (query language, document language) worth measuring, in this order; empty: all
             pairs that have judgements.
+        candidates: query id -> documents that its ranking starts from, where the data set has
+            its own; None: it has none.
         queries_per_pair: how many queries per pair a run takes when nothing else is asked.
         licence: of the texts, as a sentence.
     """
@@ -43,6 +45,7 @@ class Dataset:
     documents: Mapping[str, Text]
     judgements: Mapping[str, Mapping[str, int]]
     pairs: tuple[tuple[str, str], ...] = ()
+    candidates: Mapping[str, Sequence[str]] | None = field(default=None, hash=False)
     queries_per_pair: int | None = None
     licence: str = "unknown"
 

@@ -6,16 +6,18 @@ import asyncio
 import ipaddress
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 from typing_extensions import Self
 
 from deploy.evaluate.dialect import DIALECTS, BadAnswer, Dialect, Ranked, read
+
+Found = TypeVar("Found")
 
 TRIES = 5
 """For answers that say "later" (429, 503) and for broken connections."""
@@ -67,8 +69,11 @@ class Target:
             return False
 
 
-def parse_target(text: str) -> Target:
+def parse_target(text: str, more: Sequence[Dialect] = ()) -> Target:
     """`[NAME=][DIALECT+]URL`, such as `old=tei+http://127.0.0.1:8080`; the dialect is jina if none.
+
+    Args:
+        more: further formats that the caller can use, beside those of rerankers.
 
     Raises:
         EndpointError: no http(s) URL, or an unknown dialect.
@@ -83,9 +88,10 @@ def parse_target(text: str) -> Target:
         raise EndpointError(f"{text!r} is not [NAME=][DIALECT+]http://HOST[:PORT]")
     if parts.username or parts.password:
         raise EndpointError("a URL must not hold a password; use --key-file NAME=FILE")
-    chosen = DIALECTS.get(dialect if plus else "jina")
+    known = {**DIALECTS, **{each.name: each for each in more}}
+    chosen = known.get(dialect if plus else "jina")
     if chosen is None:
-        raise EndpointError(f"{dialect!r} is no dialect; there are {', '.join(DIALECTS)}")
+        raise EndpointError(f"{dialect!r} is no dialect; there are {', '.join(known)}")
     return Target(name=name or parts.netloc, url=url, dialect=chosen)
 
 
@@ -157,10 +163,18 @@ class Client:
         self, target: Target, query: str, documents: Sequence[str]
     ) -> Ranked:
         """Like `rerank`, but tried again where the endpoint is only busy or starting."""
+        return await self.patiently(lambda: self.rerank(target, query, documents))
+
+    async def patiently(self, ask: Callable[[], Awaitable[Found]]) -> Found:
+        """What `ask` returns; asked again where the endpoint is only busy or starting.
+
+        Raises:
+            EndpointError: it refused, or was busy for too long.
+        """
         end = time.monotonic() + PATIENCE_S
         for attempt in range(1, TRIES + 1):
             try:
-                return await self.rerank(target, query, documents)
+                return await ask()
             except EndpointError as error:
                 busy = error.status is None or error.status in _RETRIABLE
                 if attempt == TRIES or not busy or time.monotonic() > end:

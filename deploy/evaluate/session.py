@@ -10,7 +10,9 @@ from typing import Any
 
 from deploy.evaluate import candidates, measure, needle, provenance, variant
 from deploy.evaluate.bm25 import Bm25System
-from deploy.evaluate.dataset import DataError, Dataset, Topic, pairs_of
+from deploy.evaluate.crossencoder import PREFIX, FolderSystem
+from deploy.evaluate.dataset import DataError, Dataset, Pair, Topic, pairs_of
+from deploy.evaluate.embedding import EMBEDDING, EmbeddingSystem
 from deploy.evaluate.endpoint import Client, Target, describe
 from deploy.evaluate.folder import Answer, RunFolder
 from deploy.evaluate.needle import Haystack
@@ -27,10 +29,11 @@ class Plan:
     """What is to be measured, with what.
 
     Attributes:
-        targets: endpoints, and the word `bm25`, in the order of the tables; the first is ours.
+        targets: endpoints, the word `bm25`, and `folder:PATH` for a cross-encoder, in the order
+            of the tables; the first is ours.
         pairs: empty: those of the data set.
         queries: per pair; None: as the data set says; 0: all.
-        candidates: `all` or `bm25:K`; a `run` goes before it.
+        candidates: `all`, `bm25:K` or `embedding:K`; a `run` goes before it.
     """
 
     dataset: Dataset
@@ -46,10 +49,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told: `begin` once, with the number of answers needed; `done` with each answer."""
+    """Who is told.
+
+    Attributes:
+        begin: once, with the number of answers needed.
+        done: with each answer.
+        embedded: with a number of documents, while a first stage embeds its pools.
+    """
 
     begin: Callable[[int], None]
     done: Callable[[Answer], None]
+    embedded: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,8 @@ def evaluate(plan: Plan, watch: Watch) -> Outcome:
     limit = plan.dataset.queries_per_pair if plan.queries is None else plan.queries or None
     pairs = pairs_of(plan.dataset, only=plan.pairs, max_queries=limit)
     bm25 = Bm25System(pairs)
-    topics = candidates.topics_of(plan.dataset, pairs, _chooser(plan, bm25), seed=plan.seed)
+    chooser = _chooser(plan, pairs, bm25, watch)
+    topics = candidates.topics_of(plan.dataset, pairs, chooser, seed=plan.seed)
     kind = {"candidates": "run" if plan.run is not None else plan.candidates}
     return asyncio.run(_answer(plan, plan.dataset.name, topics, kind=kind, watch=watch, bm25=bm25))
 
@@ -160,21 +171,40 @@ async def _named(client: Client, target: Target | str) -> Target | str:
 
 def _system(client: Client, target: Target | str, bm25: Bm25System | None) -> System:
     if isinstance(target, Target):
-        return HttpSystem(client, target)
+        embeds = target.dialect is EMBEDDING
+        return EmbeddingSystem(client, target) if embeds else HttpSystem(client, target)
+    if target.startswith(PREFIX):
+        return FolderSystem(Path(target.removeprefix(PREFIX)).expanduser())
     if target != BM25 or bm25 is None:
         raise DataError(f"{target!r} is no system for this")
     return bm25
 
 
-def _chooser(plan: Plan, bm25: Bm25System) -> candidates.Chooser:
+def _chooser(
+    plan: Plan, pairs: Sequence[Pair], bm25: Bm25System, watch: Watch
+) -> candidates.Chooser:
     kind, _, count = plan.candidates.partition(":")
-    if plan.run is not None:
-        return candidates.from_run(plan.run, limit=candidates.MOST_DOCUMENTS)
+    run = plan.dataset.candidates if plan.run is None else plan.run
+    if run is not None and (plan.run is not None or plan.candidates == "all"):
+        return candidates.from_run(run, limit=candidates.MOST_DOCUMENTS)
     if kind == "all" and not count:
         return candidates.everything
-    if kind == BM25 and count.isdigit() and int(count) > 0:
-        return bm25.best(int(count))
-    raise DataError(f"--candidates is all or bm25:COUNT, not {plan.candidates!r}")
+    if kind in {BM25, EMBEDDING.name} and count.isdigit() and int(count) > 0:
+        if kind == BM25:
+            return bm25.best(int(count))
+        return asyncio.run(_nearest(plan, pairs, int(count), watch))
+    raise DataError(f"--candidates is all, bm25:COUNT or embedding:COUNT, not {plan.candidates!r}")
+
+
+async def _nearest(
+    plan: Plan, pairs: Sequence[Pair], count: int, watch: Watch
+) -> candidates.Chooser:
+    """By the first system that embeds, else by the endpoint under test."""
+    endpoints = [each for each in plan.targets if isinstance(each, Target)]
+    chosen = next((each for each in endpoints if each.dialect is EMBEDDING), endpoints[0])
+    async with Client() as client:
+        system = EmbeddingSystem(client, replace(chosen, dialect=EMBEDDING))
+        return await system.best(pairs, count, watch.embedded)
 
 
 def _about(

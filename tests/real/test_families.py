@@ -67,7 +67,7 @@ def write_cross_encoder(folder: Path) -> Path:
     return folder
 
 
-async def _logits(settings, documents=DOCUMENTS, query=QUERY):
+async def logits(settings, documents=DOCUMENTS, query=QUERY):
     async with running(settings) as engine:
         scores = await engine.score(ScoreJob("t", query, tuple(documents), 60.0))
     assert all(score.error is None for score in scores)
@@ -77,9 +77,9 @@ async def _logits(settings, documents=DOCUMENTS, query=QUERY):
 async def test_the_converted_reranker_scores_like_the_original(tiny_model, tmp_path):
     converted = write_converted(tiny_model, tmp_path / "tiny-seq-cls")
 
-    original = await _logits(vllm_settings(tiny_model))
+    original = await logits(vllm_settings(tiny_model))
 
-    assert await _logits(vllm_settings(converted)) == pytest.approx(original, abs=0.02)
+    assert await logits(vllm_settings(converted)) == pytest.approx(original, abs=0.02)
     assert max(original) - min(original) > 0.5
 
 
@@ -103,7 +103,7 @@ async def test_a_cross_encoder_scores_as_in_transformers(tmp_path):
             )
         return float(answer.logits[0, 0])
 
-    ours = await _logits(vllm_settings(folder, vllm={"dtype": "float32"}))
+    ours = await logits(vllm_settings(folder, vllm={"dtype": "float32"}))
 
     expected = [plain(document) for document in DOCUMENTS]
     assert ours == pytest.approx(expected, abs=0.01)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deploy.evaluate import beir, shipped
-from deploy.evaluate.builders import gnome, guide, libreoffice, udhr
+from deploy.evaluate.builders import gnome, guide, libreoffice, mteb, udhr
 from deploy.evaluate.dataset import DataError, Dataset
 
 SHIPPED: Mapping[str, Callable[[], Dataset]] = {
@@ -32,13 +32,15 @@ def cache_dir() -> Path:
 
 
 def load(name: str, *, split: str = "") -> Dataset:
-    """A data set by its name, or a folder in BEIR form.
+    """A data set by its name, a folder in BEIR form, or `mteb:TASK`.
 
     Raises:
         DataError: there is none; says how to get it.
     """
     if name in SHIPPED:
         return SHIPPED[name]()
+    if name.startswith(mteb.PREFIX):
+        return mteb.load(name, split=split)
     folder = Path(name)
     if name in BUILDERS and not folder.is_dir():
         folder = cache_dir() / name

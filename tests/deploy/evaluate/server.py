@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,6 +53,12 @@ class Endpoint:
             await asyncio.sleep(self.delay_s)
         return web.json_response(self.answer(request.path, body))
 
+    async def embed(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.bodies.append((request.path, body))
+        data = [{"index": n, "embedding": bag(text)} for n, text in enumerate(body["input"])]
+        return web.json_response({"data": list(reversed(data)), "model": "bag"})
+
     def answer(self, path: str, body: dict) -> object:
         query = body.get("query", body.get("text_1"))
         documents = body.get("documents") or body.get("texts") or body.get("text_2")
@@ -69,6 +76,15 @@ class Endpoint:
         return {"results": results, "usage": usage}
 
 
+def bag(text: str) -> list[float]:
+    """A vector of which words there are, so that cosine counts shared ones."""
+    vector = [0.0] * 64
+    for word in text.lower().split():
+        vector[zlib.crc32(word.strip("?.,").encode()) % 64] += 1.0
+    vector[0] += 0.01  # a text without words has a direction too
+    return vector
+
+
 async def _models(_: web.Request) -> web.Response:
     return web.json_response({"data": [{"id": "test-model"}]})
 
@@ -84,6 +100,7 @@ def serving(endpoint: Endpoint) -> Iterator[Endpoint]:
         app = web.Application(client_max_size=64 * 2**20)
         for path in ("/v1/rerank", "/v2/rerank", "/rerank", "/v1/score"):
             app.router.add_post(path, endpoint.handle)
+        app.router.add_post("/v1/embeddings", endpoint.embed)
         app.router.add_get("/v1/models", _models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
