@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _METRIC = re.compile(r'(\w+)(?:;dur=([0-9.]+))?(?:;desc="([^"]*)")?')
 
@@ -65,6 +65,13 @@ class Answer:
     tokens: int
     timing: Timing
     warnings: tuple[str, ...] = ()
+
+
+def after(first: Answer, second: Answer) -> Answer:
+    """The second answer to the same documents, its movement counted from the first one."""
+    places = {row.before: row.rank for row in first.rows}
+    rows = tuple(replace(row, before=places.get(row.before, row.before)) for row in second.rows)
+    return replace(second, rows=rows)
 
 
 def read_timing(header: str, whole_ms: float) -> Timing:

@@ -53,7 +53,7 @@ def create_app(config: Config) -> ASGIApp:
     # before the import: it reads them once
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    from deploy.ui.page import Place  # noqa: PLC0415 - seconds of import, and only where installed
+    from deploy.ui.desk import Place  # noqa: PLC0415 - seconds of import, and only where installed
     from deploy.ui.site import site  # noqa: PLC0415
 
     if config.ui.api_key_file is not None:

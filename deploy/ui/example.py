@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One example; the right documents are not the first ones, so that reranking is seen."""
+    """One example; the right documents are the last two, so that reranking is seen."""
 
     name: str
     query: str
@@ -33,8 +33,8 @@ EXAMPLES = (
         "How do I back up a PostgreSQL database?",
         (
             "El museo abre todos los días excepto los lunes.",
-            "使用 pg_dump 可以把整个 PostgreSQL 数据库导出到一个文件，之后用 psql 恢复。",
             "MySQL tables can be checked with mysqlcheck.",
+            "使用 pg_dump 可以把整个 PostgreSQL 数据库导出到一个文件，之后用 psql 恢复。",
             "Run pg_dump to write the database to a file, and restore it with psql or pg_restore.",
         ),
     ),
@@ -83,8 +83,8 @@ EXAMPLES = (
         "Почему небо голубое?",
         (
             "Поезд на Казань отправляется в девять вечера.",
-            "Der Himmel ist blau, weil die Luft kurzwelliges Licht stärker streut.",
             "Она покрасила кухню в голубой цвет.",
+            "Der Himmel ist blau, weil die Luft kurzwelliges Licht stärker streut.",
             "Молекулы воздуха рассеивают синий свет сильнее красного, поэтому небо голубое.",
         ),
     ),

@@ -1,3 +1,11 @@
+// The page says its own language; Gradio would say the browser's.
+const root = document.documentElement;
+const keepLanguage = () => {
+  if (root.lang !== LANGUAGE) root.lang = LANGUAGE;
+};
+new MutationObserver(keepLanguage).observe(root, { attributeFilter: ["lang"] });
+keepLanguage();
+
 // Ctrl-Enter (Cmd-Enter on a Mac) presses the main button of the tab that is open.
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
-from html import escape
 
 from deploy.ui.answer import Answer, Row, Timing
 from deploy.ui.words import Words
@@ -11,18 +11,22 @@ from deploy.ui.words import Words
 MOST_ROWS = 100
 """A browser draws that many at once; the API gives all."""
 
-LONGEST_TEXT = 1500
+LONGEST_TEXT = 600
 """Characters of one document that are shown."""
 
 
-def order(answer: Answer, words: Words, title: str = "") -> str:
-    """One ordered list with bars, movement, marks and timing."""
-    heading = f"<h3 class='rg-side'>{escape(title)}</h3>" if title else ""
+def order(answer: Answer, words: Words, title: str = "", was: str = "") -> str:
+    """One ordered list with bars, movement, marks and timing.
+
+    Args:
+        was: how to say the place before, with `{place}`; empty: the place in the request.
+    """
+    heading = f"<h3 class='rg-side'>{safe(title)}</h3>" if title else ""
     shown = answer.rows[:MOST_ROWS]
-    rows = "".join(_row(row, words) for row in shown)
+    rows = "".join(_row(row, words, was or words.was) for row in shown)
     rest = len(answer.rows) - len(shown)
-    more = f"<p class='rg-note'>{escape(words.more_rows.format(count=rest))}</p>" if rest else ""
-    notes = "".join(f"<p class='rg-note'>{escape(text)}</p>" for text in answer.warnings)
+    more = f"<p class='rg-note'>{safe(words.more_rows.format(count=rest))}</p>" if rest else ""
+    notes = "".join(f"<p class='rg-note'>{safe(text)}</p>" for text in answer.warnings)
     return (
         f"<section class='rg-order'>{heading}{_facts(answer, words)}"
         f"<ol class='rg-rows'>{rows}</ol>{more}{notes}</section>"
@@ -36,22 +40,36 @@ def side_by_side(first: str, second: str) -> str:
 
 def trouble(text: str) -> str:
     """A sentence about what went wrong."""
-    return f"<p class='rg-trouble' role='alert'>{escape(text)}</p>"
+    return f"<p class='rg-trouble' role='alert'>{safe(text)}</p>"
 
 
 def hint(text: str) -> str:
-    return f"<p class='rg-hint'>{escape(text)}</p>"
+    return f"<p class='rg-hint'>{safe(text)}</p>"
 
 
-def _row(row: Row, words: Words) -> str:
+def head(words: Words, status: str = "", notice: str = "") -> str:
+    """The page's head: its name, the other language, and who answers."""
+    more = ""
+    if notice:
+        more = f"<details><summary>{safe(status)}</summary>{safe(notice)}</details>"
+    elif status:
+        more = f"<p>{safe(status)}</p>"
+    return (
+        f"<header class='rg-head'><h1>rankguard</h1><p>{safe(words.lead)}</p>"
+        f"<a href='../{words.other}/' hreflang='{words.other}' lang='{words.other}'>"
+        f"{safe(words.other_name)}</a></header><div class='rg-status'>{more}</div>"
+    )
+
+
+def _row(row: Row, words: Words, was: str) -> str:
     width = max(0.0, min(1.0, row.score)) * 100
     best = " rg-best" if row.rank == 1 and not row.error else ""
     score = "–" if row.error else f"{row.score:.4f}"
-    marks = [_movement(row, words)]
+    marks = [_movement(row, words, was)]
     if row.truncated:
-        marks.append(f"<span class='rg-mark rg-cut'>✂ {escape(words.truncated)}</span>")
+        marks.append(f"<span class='rg-mark rg-cut'>✂ {safe(words.truncated)}</span>")
     if row.error:
-        marks.append(f"<span class='rg-mark rg-bad'>{escape(row.error)}</span>")
+        marks.append(f"<span class='rg-mark rg-bad'>{safe(row.error)}</span>")
     return (
         f"<li class='rg-row{best}'><span class='rg-rank'>{row.rank}</span>"
         f"<div class='rg-body'><div class='rg-line'>"
@@ -61,12 +79,12 @@ def _row(row: Row, words: Words) -> str:
     )
 
 
-def _movement(row: Row, words: Words) -> str:
+def _movement(row: Row, words: Words, was: str) -> str:
     if row.moved == 0:
-        return f"<span class='rg-mark rg-same'>{escape(words.same_place)}</span>"
+        return f"<span class='rg-mark rg-same'>{safe(words.same_place)}</span>"
     arrow, kind = ("▲", "up") if row.moved > 0 else ("▼", "down")
-    was = escape(words.was.format(place=row.before))
-    return f"<span class='rg-mark rg-{kind}'>{arrow}{abs(row.moved)} <small>{was}</small></span>"
+    place = safe(was.format(place=row.before))
+    return f"<span class='rg-mark rg-{kind}'>{arrow}{abs(row.moved)} <small>{place}</small></span>"
 
 
 def _text(row: Row) -> str:
@@ -74,22 +92,22 @@ def _text(row: Row) -> str:
     begin, end = row.span or (0, 0)
     if not 0 <= begin < end <= len(row.text) or end - begin == len(row.text):
         cut = row.text[:LONGEST_TEXT]
-        return _escaped(cut) + ("…" if len(cut) < len(row.text) else "")
+        return safe(cut) + ("…" if len(cut) < len(row.text) else "")
     lead = max(0, begin - LONGEST_TEXT // 10)
     window = row.text[begin : min(end, begin + LONGEST_TEXT)]
     tail = row.text[begin + len(window) : begin + len(window) + LONGEST_TEXT // 10]
     return (
         ("…" if lead else "")
-        + _escaped(row.text[lead:begin])
-        + f"<mark>{_escaped(window)}</mark>"
-        + _escaped(tail)
+        + safe(row.text[lead:begin])
+        + f"<mark>{safe(window)}</mark>"
+        + safe(tail)
         + ("…" if begin + len(window) + len(tail) < len(row.text) else "")
     )
 
 
-def _escaped(text: str) -> str:
+def safe(text: str) -> str:
     """Escaped for HTML, and for the template of the component that shows it."""
-    return escape(text).replace("{", "&#123;").replace("}", "&#125;").replace("$", "&#36;")
+    return html.escape(text).replace("{", "&#123;").replace("}", "&#125;").replace("$", "&#36;")
 
 
 def _facts(answer: Answer, words: Words) -> str:
@@ -99,7 +117,7 @@ def _facts(answer: Answer, words: Words) -> str:
         *_times(answer.timing, words),
     ]
     items = "".join(
-        f"<span>{f'<b>{escape(name)}</b> ' if name else ''}{escape(value)}</span>"
+        f"<span>{f'<b>{safe(name)}</b> ' if name else ''}{safe(value)}</span>"
         for name, value in facts
         if value
     )

@@ -8,7 +8,8 @@ import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
-from deploy.ui.page import Place, build
+from deploy.ui.desk import Place
+from deploy.ui.page import build
 from deploy.ui.upload import MAX_BYTES
 from deploy.ui.words import LANGUAGES, Words, choose
 
@@ -59,8 +60,8 @@ def site(place: Place) -> FastAPI:
 
 
 def _script(words: Words) -> str:
-    language = f"document.documentElement.lang = '{words.code}';"
-    return f"<script>\n{language}\n{(_HERE / 'page.js').read_text('utf-8')}</script>"
+    code = (_HERE / "page.js").read_text("utf-8")
+    return f"<script>{{\nconst LANGUAGE = '{words.code}';\n{code}}}</script>"
 
 
 def _theme() -> gr.themes.Base:

@@ -40,6 +40,7 @@ class Words:
     second_side: str
     default_instruction: str
     was: str
+    was_with_first: str
     same_place: str
     truncated: str
     queue: str
@@ -85,7 +86,7 @@ EN = Words(
     query_hint="What do you want to know?",
     documents="Documents, one a line",
     documents_hint="One document a line, in any language",
-    upload="or a file: .jsonl, .csv with a column “text”, .txt",
+    upload="Files: .jsonl, .csv with a column “text”, .txt",
     uploaded="{count} documents from {file}. Remove the file to type them instead.",
     instruction="Instruction (optional)",
     instruction_hint="What counts as relevant, for example: find code that solves the problem",
@@ -103,6 +104,7 @@ EN = Words(
     second_side="Second instruction",
     default_instruction="the engine's own",
     was="was {place}",
+    was_with_first="{place} with the first",
     same_place="same place",
     truncated="cut to fit",
     queue="waited",
@@ -162,7 +164,7 @@ ZH = Words(
     query_hint="你想知道什么？",
     documents="文档，每行一条",
     documents_hint="每行一条文档，语言不限",
-    upload="或上传文件：.jsonl、带 text 列的 .csv、.txt",
+    upload="文件：.jsonl、带 text 列的 .csv、.txt",
     uploaded="来自 {file} 的 {count} 条文档。移除文件后可以手工输入。",
     instruction="指令（可选）",
     instruction_hint="怎样才算相关，例如：找出能解决问题的代码",
@@ -180,6 +182,7 @@ ZH = Words(
     second_side="第二条指令",
     default_instruction="引擎默认",
     was="原第 {place} 位",
+    was_with_first="第一条指令下第 {place} 位",
     same_place="位置不变",
     truncated="已截断",
     queue="排队",
@@ -195,7 +198,7 @@ ZH = Words(
     search_empty="没有找到结果。",
     no_query="请先输入查询。",
     no_documents="请至少给出一条文档：在右侧输入一行，或上传文件。",
-    down="服务没有响应：该地址上没有程序在监听。服务启动了吗？（rankguard up）",
+    down="服务没有响应：该地址上没有程序在监听。请确认 rankguard up 正在运行。",
     slow="服务没有在限定时间内响应。",
     strange="响应的不是 rankguard；请检查 [ui] 中的 gateway_url。",
     unauthorized="服务需要 API 密钥，而本页面没有它认可的密钥；请检查 [ui] 中的 api_key_file。",
