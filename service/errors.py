@@ -53,6 +53,14 @@ class WrongContentType(ServiceError):
 class InvalidValue(ServiceError):
     """A field's value is wrong; `param` names it."""
 
+    def reworded(self, message: str, param: str | None) -> InvalidValue:
+        """The same error in other words: as the caller numbers and names things."""
+        return type(self)(message, param=param, retry_after_s=self.retry_after_s)
+
+
+class PoisonRequest(InvalidValue):
+    """Engines ended, again and again, while they worked on it; `param` names the first text."""
+
 
 class OverLimit(ServiceError):
     """This caller, or everybody together, asks for more than the limits allow now."""
@@ -78,6 +86,7 @@ STATUS: dict[type[ServiceError], HTTPStatus] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     WrongContentType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidValue: HTTPStatus.UNPROCESSABLE_ENTITY,
+    PoisonRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     OverLimit: HTTPStatus.TOO_MANY_REQUESTS,
     EngineFailed: HTTPStatus.INTERNAL_SERVER_ERROR,
     NoCapacity: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -92,6 +101,7 @@ CODE: dict[type[ServiceError], str] = {
     TooLarge: "body_too_large",
     WrongContentType: "wrong_content_type",
     InvalidValue: "invalid_value",
+    PoisonRequest: "poison_request",
     OverLimit: "over_limit",
     EngineFailed: "engine_failed",
     NoCapacity: "no_capacity",

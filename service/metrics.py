@@ -105,6 +105,7 @@ GATEWAY: tuple[Row, ...] = (
     ),
     Row("rankguard_chunk_hedges_total", Kind.COUNTER, "Late chunks sent to a second replica"),
     Row("rankguard_ejections_total", Kind.COUNTER, "Times that a failing replica was left alone"),
+    Row("rankguard_poison_requests_total", Kind.COUNTER, "Refused: engines ended while scoring it"),
     Row("rankguard_cache_hits_total", Kind.COUNTER, "Pairs whose score was in the cache"),
     Row("rankguard_cache_misses_total", Kind.COUNTER, "Pairs that had to be scored"),
     Row("rankguard_cache_shared_total", Kind.COUNTER, "Pairs that another request was scoring"),
@@ -204,6 +205,7 @@ class GatewayMetrics:
         self.retries = _counter("rankguard_chunk_retries_total", registry)
         self.hedges = _counter("rankguard_chunk_hedges_total", registry)
         self.ejections = _counter("rankguard_ejections_total", registry)
+        self.poison = _counter("rankguard_poison_requests_total", registry)
         self.cache_hits = _counter("rankguard_cache_hits_total", registry)
         self.cache_misses = _counter("rankguard_cache_misses_total", registry)
         self.cache_shared = _counter("rankguard_cache_shared_total", registry)

@@ -177,6 +177,7 @@ _MENDING = Row(
                 ),
                 Query(_rate("chunk_hedges_total"), "hedged: late, sent to a second replica"),
                 Query(_rate("ejections_total"), "ejections"),
+                Query(_rate("poison_requests_total"), "refused: engines ended at it"),
             ),
             least=0.0,
         ),

@@ -14,17 +14,25 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
 from service.embedding import EmbedJob
-from service.errors import DeadlineExceeded, EngineFailed, InvalidValue, NoCapacity, ServiceError
+from service.errors import (
+    DeadlineExceeded,
+    EngineFailed,
+    InvalidValue,
+    NoCapacity,
+    ServiceError,
+)
 from service.gateway import routing
+from service.gateway.quarantine import Standing
 from service.gateway.replica import Replica
 from service.gateway.replicas import Lease, NoReplica, Replicas
 from service.gateway.routing import Failure, Why
+from service.gateway.suspects import Suspects
 from service.gateway.transport import ReplicaFailed
 from service.metrics import GatewayMetrics
 from service.request import ScoreJob
 
-MAX_LOST = 3
-"""A chunk on which this many workers died is the likely cause: it is not given to another one."""
+MAX_LOST = 6
+"""Broken connections after which a chunk is given up; for what ends engines see quarantine.py."""
 
 MAX_ERRORS = 5
 """Error answers after which a chunk is given up."""
@@ -100,6 +108,7 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
         self._clock = clock
         self._latency = Latency()
         self._hedges = HEDGE_BURST
+        self._suspects = Suspects(replicas, metrics.poison, clock)
 
     async def answer(self, job: _JobT, *, tokens: int, deadline: float) -> Done[_AnswerT]:
         """The chunk's answer.
@@ -114,25 +123,34 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
             DeadlineExceeded: replicas were there, and did not answer before the deadline.
             EngineFailed: replicas kept failing on it.
             InvalidValue: the engine refuses it.
+            PoisonRequest: engines ended while they worked on it.
         """
         began = self._clock()
         tries = _Tries()
         while True:
+            standing = await self._suspects.admit(job, deadline)
             if self._clock() >= deadline:
                 raise self._out_of_time(Why.ALL_FULL, deadline - began, tries)
-            try:
-                lease = await self._replicas.lease(tokens, deadline=deadline, avoid=tries.failed_on)
-            except NoReplica as none:
-                raise self._out_of_time(none.why, deadline - began, tries) from None
-            waited_s = self._clock() - began
-            try:
-                done = await self._on_replica(lease, job, tokens, deadline)
-            except ReplicaFailed as failed:
-                self._metrics.retries.labels(failed.failure.value).inc()
-                self._give_up_if_hopeless(tries.after(failed, lease.replica.key))
-                await self._pause(failed, tries, deadline)
-            else:
-                return replace(done, queue_s=done.queue_s + waited_s)
+            async with self._suspects.lane(standing):
+                try:
+                    lease = await self._replicas.lease(
+                        tokens, deadline=deadline, avoid=tries.failed_on
+                    )
+                except NoReplica as none:
+                    raise self._out_of_time(none.why, deadline - began, tries) from None
+                if self._suspects.standing(job) is not standing:
+                    lease.release()  # something ended while it waited
+                    continue
+                waited_s = self._clock() - began
+                hedge = self._hedge and standing is Standing.FREE
+                try:
+                    done = await self._on_replica(lease, job, tokens, deadline, hedge=hedge)
+                except ReplicaFailed as failed:
+                    self._metrics.retries.labels(failed.failure.value).inc()
+                    self._give_up_if_hopeless(tries.after(failed, lease.replica.key))
+                    await self._pause(failed, tries, deadline)
+                else:
+                    return replace(done, queue_s=done.queue_s + waited_s)
 
     def _out_of_time(self, why: Why, seconds: float, tries: _Tries) -> ServiceError:
         if why in (Why.NONE_READY, Why.ALL_EJECTED):
@@ -143,7 +161,7 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
     @staticmethod
     def _give_up_if_hopeless(tries: _Tries) -> None:
         if tries.lost >= MAX_LOST:
-            raise EngineFailed(f"{tries.lost} workers were lost while they scored this request")
+            raise EngineFailed(f"{tries.lost} connections broke while this request was scored")
         if tries.errors >= MAX_ERRORS:
             raise EngineFailed(f"the engine failed on this request: {tries.last}")
 
@@ -153,12 +171,12 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
             await asyncio.sleep(max(0.0, min(pause, deadline - self._clock())))
 
     async def _on_replica(
-        self, lease: Lease, job: _JobT, tokens: int, deadline: float
+        self, lease: Lease, job: _JobT, tokens: int, deadline: float, *, hedge: bool
     ) -> Done[_AnswerT]:
         """Send it, and once more to another replica when it is late; the first answer wins."""
         late_after = self._latency.late_after(lease.replica.outstanding)
         tasks = {self._start(lease, job, deadline)}
-        hedged = not self._hedge
+        hedged = not hedge
         failure: ReplicaFailed | None = None
         try:
             while tasks:
@@ -221,11 +239,14 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
         except ReplicaFailed as failed:
             if self._replicas.failed(replica, failed.failure):
                 self._metrics.ejections.inc()
+            if failed.failure is Failure.LOST:
+                self._suspects.lost(replica, job)
             raise
         except InvalidValue:
             self._replicas.succeeded(replica)
             raise
         self._replicas.succeeded(replica)
+        self._suspects.scored(job)
         self._latency.add(self._clock() - began, ahead)
         self._hedges = min(HEDGE_BURST, self._hedges + HEDGE_SHARE)
         return _done(replica, answer)
@@ -286,4 +307,4 @@ def renumber(error: InvalidValue, indexes: tuple[int, ...]) -> InvalidValue:
         return f"{name}[{indexes[place]}]" if place < len(indexes) else match.group(0)
 
     param = None if error.param is None else _INDEX.sub(whole, error.param)
-    return InvalidValue(_INDEX.sub(whole, error.message), param=param)
+    return error.reworded(_INDEX.sub(whole, error.message), param)

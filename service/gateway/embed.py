@@ -96,7 +96,7 @@ class Embedding:
             raise EngineFailed("the model kept changing while this request was embedded")
         except InvalidValue as error:
             param = None if error.param is None else _TEXT.sub("input", error.param)
-            raise InvalidValue(_TEXT.sub("input", error.message), param=param) from error
+            raise error.reworded(_TEXT.sub("input", error.message), param) from error
         finally:
             permit.close()
 

@@ -161,7 +161,7 @@ def in_words_of(questions: Sequence[Question], error: InvalidValue) -> InvalidVa
         return one.place(index) if alone else one.field
 
     param = None if error.param is None else _INDEXED.sub(named, error.param)
-    return InvalidValue(_INDEXED.sub(named, error.message), param=param)
+    return error.reworded(_INDEXED.sub(named, error.message), param)
 
 
 _INDEXED = re.compile(r"documents\[(\d+)\]")

@@ -453,3 +453,72 @@ async def test_a_small_request_does_not_wait_for_all_of_a_large_one(start, worke
     assert (await gateway.post(ASK)).status == 200
     assert len(worker.jobs) < 50
     assert (await large).status == 200
+
+
+class Crashing:
+    """Workers that end when they are given a text, and are replaced by their next generation."""
+
+    def __init__(self, workers: list[FakeWorker], poison: str) -> None:
+        self.workers, self.poison, self.ends = workers, poison, 0
+        for worker in workers:
+            worker.answer = self.answer
+
+    async def answer(self, worker, job):
+        if self.poison not in job["documents"]:
+            return await fake_worker.scores(worker, job)
+        self.ends += 1
+        worker.publish(generation=worker.manifest.generation + 1, started_ticks=self.ends + 100)
+        return await fake_worker.drop(worker, job)
+
+
+async def test_a_request_at_whose_scoring_two_engines_ended_is_refused_by_name(
+    pair, worker, second
+):
+    crashing = Crashing([worker, second], "cursed")
+    first = await pair.post({"query": "q", "documents": ["fine", "cursed"]})
+    again = await pair.post({"query": "q", "documents": ["new", "other", "cursed"]})
+
+    assert (first.status, first.error["code"]) == (422, "poison_request")
+    assert first.error["param"] == "documents[0]"
+    assert "documents[0], documents[1]" in first.error["message"]
+    assert (again.status, again.error["param"]) == (422, "documents[2]")
+    assert crashing.ends == 2
+    assert pair.metric("rankguard_poison_requests_total") == 2
+
+
+async def test_others_go_on_beside_a_request_that_ends_engines(pair, worker, second):
+    crashing = Crashing([worker, second], "cursed")
+    bodies = [{"query": f"q{number}", "documents": ["a", "bb"]} for number in range(40)]
+    bodies[10] = {"query": "q", "documents": ["cursed"]}
+    replies = await asyncio.gather(*(pair.post(body) for body in bodies))
+
+    assert [reply.status for reply in replies] == [200] * 10 + [422] + [200] * 29
+    assert crashing.ends in {2, 3}  # three where others were at both ends with it
+
+
+async def test_a_text_to_embed_that_ends_engines_is_refused_too(pair, worker, second):
+    async def die(one, job):
+        generation = one.manifest.generation + 1
+        one.publish(generation=generation, started_ticks=100 + generation)
+        return await fake_worker.drop(one, job)
+
+    worker.answer_embed = second.answer_embed = die
+    reply = await pair.post({"input": ["cursed"]}, "/v1/embeddings")
+
+    assert (reply.status, reply.error["code"]) == (422, "poison_request")
+    assert reply.error["param"] == "input[0]"
+
+
+async def test_a_connection_that_breaks_twice_is_no_poison(pair, worker, second):
+    """The processes stay: whatever broke the connections, it was not the request."""
+    replies = []
+
+    async def once(one, job):
+        one.answer = fake_worker.scores
+        return await fake_worker.drop(one, job)
+
+    worker.answer = second.answer = once
+    replies.append(await pair.post(ASK))
+
+    assert [reply.status for reply in replies] == [200]
+    assert pair.metric("rankguard_poison_requests_total") == 0

@@ -1,0 +1,175 @@
+"""Whose fault it is that engines end: rows of what was in flight where, and who is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.embedding import EmbedJob, InputType
+from service.gateway.quarantine import Quarantine, QuarantineLimits, Standing, marks_of
+from service.request import ScoreJob
+
+LIMITS = QuarantineLimits(suspect_s=600.0, refuse_s=300.0, settle_s=2.0)
+BAD, GOOD, OTHER, THIRD = (marks_of(ScoreJob("1", "q", (text,), 1.0)) for text in "bgot")
+
+
+class Story:
+    """Processes end one after the other with chunks in flight; each end is told a second later."""
+
+    def __init__(self, limits: QuarantineLimits = LIMITS) -> None:
+        self.quarantine = Quarantine(limits)
+        self.now = 0.0
+        self.ends = 0
+
+    def end(self, *chunks) -> Story:
+        self.ends += 1
+        for chunk in chunks:
+            self.quarantine.lost(f"p{self.ends}", chunk, self.now)
+        self.now += 1.0
+        self.quarantine.settle(set(), set(), self.now)
+        return self
+
+    def scored(self, *chunks) -> Story:
+        for chunk in chunks:
+            self.quarantine.scored(chunk)
+        return self
+
+    def standing(self, *chunks) -> list[str]:
+        return [self.quarantine.standing(chunk).value for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    ("story", "bad", "good"),
+    [
+        pytest.param(Story(), "free", "free", id="nothing ended"),
+        pytest.param(Story().end(BAD), "suspect", "free", id="one end says nothing"),
+        pytest.param(Story().end(BAD).end(BAD), "poison", "free", id="two ends do"),
+        pytest.param(
+            Story().end(BAD, GOOD).scored(GOOD).end(BAD, OTHER),
+            "poison",
+            "free",
+            id="what was scored in between is innocent",
+        ),
+        pytest.param(
+            Story().end(BAD, GOOD).end(BAD, GOOD), "alone", "alone", id="two were at both ends"
+        ),
+        pytest.param(
+            Story().end(BAD, GOOD).end(BAD, GOOD).end(BAD, OTHER),
+            "poison",
+            "alone",
+            id="the one that travelled alone at the third",
+        ),
+        pytest.param(
+            Story().end(BAD, GOOD).end(BAD, GOOD).scored(GOOD).end(BAD),
+            "poison",
+            "free",
+            id="the other one was scored",
+        ),
+        pytest.param(Story().end(BAD).scored(BAD).end(BAD), "suspect", "free", id="it was scored"),
+        pytest.param(Story().end(BAD).end(OTHER), "suspect", "free", id="another one's end"),
+        pytest.param(Story().end(BAD).end(BAD, BAD), "poison", "free", id="a chunk and its hedge"),
+        pytest.param(
+            Story().end(BAD).end(BAD).scored(BAD),
+            "poison",
+            "free",
+            id="a late answer",
+        ),
+    ],
+)
+def test_who_is_refused_follows_from_who_was_there(story, bad, good):
+    assert story.standing(BAD, GOOD) == [bad, good]
+
+
+def test_a_chunk_is_refused_for_the_texts_that_were_at_both_ends():
+    first = marks_of(ScoreJob("1", "q", ("good", "bad"), 1.0))
+    again = marks_of(ScoreJob("2", "q", ("bad", "new"), 1.0))
+    story = Story().end(first).end(again)
+    later = marks_of(ScoreJob("3", "q", ("new", "fine", "bad"), 1.0))
+
+    assert story.quarantine.standing(later) is Standing.POISON
+    assert story.quarantine.refused(later) == [2]
+
+
+def test_a_chunk_that_others_only_met_once_is_not_blamed_for_a_known_poison():
+    story = Story().end(BAD).end(BAD, GOOD).end(GOOD)
+
+    assert story.standing(BAD, GOOD) == ["poison", "suspect"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "standing"),
+    [pytest.param(299, "poison", id="for a while"), pytest.param(301, "free", id="not for ever")],
+)
+def test_a_refusal_ends(seconds, standing):
+    story = Story().end(BAD).end(BAD)
+    story.quarantine.settle(set(), set(), story.now + seconds)
+
+    assert story.standing(BAD) == [standing]
+
+
+@pytest.mark.parametrize(
+    ("routable", "reachable", "after_s", "standing"),
+    [
+        pytest.param({"p2"}, {"p2"}, 1.0, "unsettled", id="not known yet"),
+        pytest.param({"p2"}, set(), 1.0, "unsettled", id="refuses connections, for a moment"),
+        pytest.param({"p2"}, set(), 2.5, "poison", id="refuses them still: it ended"),
+        pytest.param({"p2"}, {"p2"}, 2.5, "suspect", id="it answers: only the connection broke"),
+        pytest.param(set(), set(), 0.0, "poison", id="another generation took its place"),
+    ],
+)
+def test_a_broken_connection_is_no_end_until_the_process_is_gone(
+    routable, reachable, after_s, standing
+):
+    story = Story().end(BAD)
+    story.quarantine.lost("p2", BAD, story.now)
+    story.quarantine.settle(routable, reachable, story.now + after_s)
+
+    assert story.standing(BAD) == [standing]
+
+
+def test_what_is_remembered_is_bounded():
+    story = Story(QuarantineLimits(size=100))
+    for number in range(60):
+        texts = tuple(str(number * 10 + index) for index in range(10))
+        story.end(marks_of(ScoreJob("1", "q", texts, 1.0)))
+    for number in range(1000):
+        story.quarantine.lost("p", marks_of(ScoreJob("1", "q", (str(number),), 1.0)), story.now)
+
+    assert len(story.quarantine._records) <= 100
+    assert sum(len(loss.chunks) for loss in story.quarantine._losses.values()) <= 100
+
+
+def test_nobody_is_looked_at_while_nobody_is_suspected():
+    story = Story().end(BAD, GOOD)
+    assert not story.quarantine.is_idle
+    story.scored(BAD, GOOD)
+
+    assert story.quarantine.is_idle
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param(("q", "d", None), ("q", "d", None), True, id="equal"),
+        pytest.param(("q", "d", None), ("q", "e", None), False, id="another document"),
+        pytest.param(("q", "d", None), ("r", "d", None), False, id="another query"),
+        pytest.param(("q", "d", None), ("q", "d", ""), False, id="another instruction"),
+        pytest.param(("qd", "", None), ("q", "d", None), False, id="cut elsewhere"),
+        pytest.param(("q", "\ud800", None), ("q", "\ud801", None), False, id="lone surrogates"),
+    ],
+)
+def test_a_mark_names_a_text_with_all_that_it_is_scored_with(one, other, same):
+    marks = [
+        marks_of(ScoreJob("1", query, (document,), 1.0, instruction))
+        for query, document, instruction in (one, other)
+    ]
+
+    assert (marks[0] == marks[1]) is same
+
+
+def test_texts_to_embed_have_marks_of_their_own():
+    query, document = (
+        marks_of(EmbedJob("1", ("a", "b"), 1.0, kind))
+        for kind in (InputType.QUERY, InputType.DOCUMENT)
+    )
+
+    assert len({*query, *document}) == 4
