@@ -11,7 +11,8 @@ class FleetSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hosts: tuple[str, ...] = Field(
-        (), description="watchdogs that `rankguard status --all` asks; host or host:port, port 9400"
+        (),
+        description="the watchdogs that `rankguard status --hosts all` asks, host or host:port",
     )
     gateways: int = Field(2, ge=1, le=64, description="Ray Serve: gateways, at most one a host")
     gateway_port: int = Field(

@@ -32,6 +32,9 @@ SCHEME = "serve:"
 LOOK_S = 0.5
 """The gateway asks ten times a second, which is right for files; replicas are asked this often."""
 
+CALLS_PER_S = 100
+"""At most so many replicas are asked in a second: 800 would be a full-time job for a gateway."""
+
 ANSWER_S = 2.0
 """A replica that does not say in this time what it is keeps the name that it had."""
 
@@ -67,7 +70,7 @@ class ServeDirectory:
 
     def read(self) -> Sequence[Seen]:
         now = self._clock()
-        if self._looked_at is not None and now - self._looked_at < LOOK_S:
+        if self._looked_at is not None and now - self._looked_at < look_every(len(self._seen)):
             return self._seen
         self._looked_at = now
         try:
@@ -83,6 +86,11 @@ class ServeDirectory:
         found = [seen(one) for one in answers if isinstance(one, str)]
         self._seen = sorted(found, key=lambda one: one.manifest.id)
         return self._seen
+
+
+def look_every(replicas: int) -> float:
+    """Seconds between two looks at so many replicas."""
+    return max(LOOK_S, replicas / CALLS_PER_S)
 
 
 def described(manifest: Manifest, verdict: Verdict) -> str:
