@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import ServiceError
 from service.gateway import docs_page, envelope, health, logs, openapi, process, routes
@@ -31,6 +31,7 @@ from service.gateway.dispatch import Dispatcher
 from service.gateway.embed import Embedding
 from service.gateway.embeddings import Embeddings
 from service.gateway.endpoint import Endpoint
+from service.gateway.front import Front
 from service.gateway.intake import Intake
 from service.gateway.process import CannotStart
 from service.gateway.pulse import Pulse
@@ -87,7 +88,7 @@ def create_app(
         replicas = Replicas(directory, capacity=settings.replica_tokens)
         return _parts(settings, metrics, keys, replicas, Transport(connect()))
 
-    app = FastAPI(
+    app = Front(
         title="rankguard",
         version=importlib.metadata.version("rankguard"),
         description="Scores documents against a query. Errors have one shape on every route.",
@@ -97,11 +98,12 @@ def create_app(
     )
     app.add_exception_handler(ServiceError, envelope.on_service_error)
     app.add_exception_handler(HTTPException, envelope.on_http_exception)
-    for route in routes.SCORING:
-        app.router.routes.append(Route(route.path, _Scoring(app, route), methods=["POST"]))
     plain = [routes.EMBEDDINGS]
-    for other in plain:
-        app.router.routes.append(Route(other.path, _Plain(app, other), methods=["POST"]))
+    costly: dict[str, ASGIApp] = {route.path: _Scoring(app, route) for route in routes.SCORING}
+    costly |= {other.path: _Plain(app, other) for other in plain}
+    for path, handler in costly.items():
+        app.router.routes.append(Route(path, handler, methods=["POST"]))
+        app.direct[path] = envelope.Envelope(handler, metrics)
     describe = functools.partial(
         openapi.document,
         title=app.title,

@@ -93,6 +93,8 @@ class Envelope:
             await self._app(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = CLIENT_GONE
+        except ServiceError as error:
+            await problem_response(error)(scope, receive, send_with_headers)
         except Exception:
             logger.exception("request failed", extra={"request_id": note.request_id})
             began_answer, status = status != 0, HTTPStatus.INTERNAL_SERVER_ERROR
