@@ -19,6 +19,7 @@ from deploy.commands import (
     render,
     replica,
     rerank,
+    search,
     serve,
     status,
     stop,
@@ -59,7 +60,7 @@ for module in (
     bundle,
 ):
     app.command(name=module.NAME, epilog=module.EXAMPLES)(module.run)
-for group in (config, replica, gpu, model, alerts, evaluation, bench):
+for group in (config, replica, gpu, model, alerts, evaluation, bench, search):
     app.add_typer(group.app, name=group.NAME)
 
 

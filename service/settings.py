@@ -48,9 +48,7 @@ class SearchSettings(BaseModel):
     max_file_bytes: int = Field(
         10 * 2**20, ge=1024, description="larger files, or lines of JSONL, are not indexed"
     )
-    candidates: int = Field(
-        100, ge=1, le=1000, description="passages that the first stage finds"
-    )
+    candidates: int = Field(100, ge=1, le=1000, description="passages that the first stage finds")
     recall: Literal["auto", "dense", "lexical", "fusion"] = Field(
         "auto",
         description="first stage: vectors, words (BM25) or both fused; auto: vectors, and both "

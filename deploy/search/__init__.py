@@ -1,0 +1,1 @@
+"""Two-stage search from the command line."""

@@ -1,0 +1,122 @@
+"""`rankguard search query`: ask the gateway where it searches, else the index on this host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.client import Unreachable, call
+from deploy.search import table
+from deploy.search.place import embedder, gateway, patiently
+from service.embedding import InputType
+from service.gateway.schema.search import answer_of
+from service.gateway.search.library import Library
+from service.gateway.search.model import EmbeddedTexts, Judged
+from service.gateway.search.plan import Recall, Rerank
+from service.gateway.search.remote import HttpModels, Unanswered
+from service.gateway.search.searcher import Asked, Searcher
+from service.gateway.search.store import StoreError
+from service.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asked; None and empty: as configured."""
+
+    query: str
+    top: int = 10
+    candidates: int | None = None
+    recall: str = ""
+    rerank: bool | None = None
+    per_source: int = 1
+    instruction: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """Implements `Models` over HTTP, for one search."""
+
+    embeds: HttpModels
+    ranks: HttpModels
+    same: bool
+
+    async def embed_query(self, query: str) -> EmbeddedTexts:
+        return await asyncio.to_thread(self.embeds.embed, [query], InputType.QUERY)
+
+    async def judge(self, query: str, texts: Sequence[str], instruction: str | None) -> Judged:
+        return await asyncio.to_thread(self.ranks.rerank, query, texts, instruction)
+
+
+def run(wish: Wish, settings: ServiceSettings, *, url: str, key: str, as_json: bool) -> None:
+    """Search and print.
+
+    Raises:
+        StoreError, Unanswered: a sentence for the terminal.
+    """
+    answer = (
+        _from_gateway(wish, settings, url, key)
+        if settings.search.enabled
+        else asyncio.run(_from_index(wish, settings, url, key))
+    )
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False, indent=1))
+    else:
+        table.show(answer)
+
+
+def _from_gateway(wish: Wish, settings: ServiceSettings, url: str, key: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"query": wish.query, "top": wish.top, "per_source": wish.per_source}
+    if wish.candidates is not None:
+        body["candidates"] = wish.candidates
+    if wish.recall:
+        body["recall"] = wish.recall
+    if wish.rerank is not None:
+        body["rerank"] = "always" if wish.rerank else "never"
+    if wish.instruction:
+        body["instruction"] = wish.instruction
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        found = call("POST", f"{gateway(settings, url)}/v1/search", json=body, headers=headers)
+    except Unreachable as error:
+        raise Unanswered(str(error)) from error
+    assert isinstance(found, dict)
+    return found
+
+
+async def _from_index(wish: Wish, settings: ServiceSettings, url: str, key: str) -> dict[str, Any]:
+    search = settings.search
+    models = _Models(
+        embeds=embedder(settings, url, key),
+        ranks=HttpModels(gateway(settings, url), key=key),
+        same=not search.embeddings_url,
+    )
+    asked = Asked(
+        wish.query,
+        top=wish.top,
+        candidates=wish.candidates or search.candidates,
+        recall=_recall(wish.recall or search.recall),
+        rerank=_rerank(wish.rerank, search.rerank),
+        per_source=wish.per_source,
+        instruction=wish.instruction or None,
+    )
+    library = Library(lambda space, dimension: patiently(settings, space, dimension, create=False))
+    try:
+        return answer_of(await Searcher(library, models).search(asked))
+    finally:
+        await library.close()
+
+
+def _recall(word: str) -> Recall:
+    try:
+        return Recall(word)
+    except ValueError:
+        raise StoreError("--recall-by has to be auto, dense, lexical or fusion") from None
+
+
+def _rerank(asked: bool | None, configured: str) -> Rerank:
+    if asked is None:
+        return Rerank(configured)
+    return Rerank.ALWAYS if asked else Rerank.NEVER
