@@ -13,6 +13,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.config import Config, ConfigError, load
+
 WORKSPACE = Path("/workspace")
 _LOCAL = ("serve", "up")
 
@@ -26,6 +28,7 @@ def environment(workspace: Path, given: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         NotWritable: nothing can be kept in the workspace.
+        ConfigError: the configuration file is wrong.
     """
     config = workspace / "rankguard.toml"
     defaults = {
@@ -39,12 +42,26 @@ def environment(workspace: Path, given: Mapping[str, str]) -> dict[str, str]:
     host = whole["RANKGUARD_SERVICE__HOST"]
     if "RANKGUARD_SERVICE__API_KEYS_FILE" not in whole and not host.startswith(("127.", "::1")):
         whole["RANKGUARD_SERVICE__API_KEYS_FILE"] = str(_keys_file(workspace, whole))
-    return whole
+    return {**_playground(workspace, whole), **whole}
+
+
+def _playground(workspace: Path, environment_: Mapping[str, str]) -> dict[str, str]:
+    """The page is as open as the gateway: whoever has one of its keys may open it."""
+    keys = environment_.get("RANKGUARD_SERVICE__API_KEYS_FILE")
+    if keys is None:
+        return {}
+    ui = _configured(environment_.get("RANKGUARD_CONFIG")).ui
+    found = {"RANKGUARD_UI__HOST": "0.0.0.0"}
+    if ui.auth_file is None:
+        found["RANKGUARD_UI__AUTH_FILE"] = keys
+    if ui.api_key_file is None and keys == str(workspace / "api_keys"):
+        found["RANKGUARD_UI__API_KEY_FILE"] = str(workspace / "api_key")
+    return found
 
 
 def _keys_file(workspace: Path, environment_: Mapping[str, str]) -> Path:
     """The configured file of keys, or one with a key made now and kept beside it."""
-    configured = _configured_keys(environment_.get("RANKGUARD_CONFIG"))
+    configured = _configured(environment_.get("RANKGUARD_CONFIG")).service.api_keys_file
     if configured is not None:
         return configured
     hashes, plain = workspace / "api_keys", workspace / "api_key"
@@ -59,12 +76,8 @@ def _keys_file(workspace: Path, environment_: Mapping[str, str]) -> Path:
     return hashes
 
 
-def _configured_keys(config: str | None) -> Path | None:
-    if config is None:
-        return None
-    from deploy.config import load  # noqa: PLC0415 - only where there is a file
-
-    return load(Path(config), {}).service.api_keys_file
+def _configured(config: str | None) -> Config:
+    return load(Path(config), {}) if config is not None else Config()
 
 
 def main(arguments: list[str]) -> int:  # noqa: RET503 - execve does not come back
@@ -75,9 +88,16 @@ def main(arguments: list[str]) -> int:  # noqa: RET503 - execve does not come ba
         print(f"the volume cannot be written: {error}", file=sys.stderr)
         print("  fix: docker run --user $(id -u):$(id -g) …, or chown 10001 it", file=sys.stderr)
         return 2
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
     keys = whole.get("RANKGUARD_SERVICE__API_KEYS_FILE", "")
     if arguments[:1] and arguments[0] in _LOCAL and keys == str(WORKSPACE / "api_keys"):
-        print(f"API key: in {WORKSPACE / 'api_key'} (Authorization: Bearer …)", file=sys.stderr)
+        print(
+            f"API key: in {WORKSPACE / 'api_key'} (Authorization: Bearer …);"
+            " the page on port 7860 takes it as the password, with any name",
+            file=sys.stderr,
+        )
     command = [sys.executable, "-m", "deploy", *arguments]
     os.execve(sys.executable, command, whole)  # noqa: S606 - no shell: it becomes the command
 

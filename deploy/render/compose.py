@@ -17,7 +17,7 @@ from service.gateway.auth import is_loopback
 VLLM_IMAGE = "rankguard:vllm"
 EMBEDDED_IMAGE = "rankguard:embedded"
 _STOP_MARGIN_S = 25
-_CONTAINER_PORTS = {"gateway": 8000, "watchdog": 9400}
+_CONTAINER_PORTS = {"gateway": 8000, "watchdog": 9400, "page": 7860}
 
 
 def compose(config: Config, site: Site) -> list[Artefact]:
@@ -33,6 +33,9 @@ def compose(config: Config, site: Site) -> list[Artefact]:
         image=VLLM_IMAGE if vllm else EMBEDDED_IMAGE,
         gpus=vllm and config.monitor.gpus == "nvml",
         publish_gateway=f"{bind}:{service.port}:{_CONTAINER_PORTS['gateway']}",
+        # of this host only: it sends passwords as they are, and TLS is the proxy's
+        publish_page=config.ui.enabled is not False
+        and f"127.0.0.1:{config.ui.port}:{_CONTAINER_PORTS['page']}",
         mounts=_mounts(config),
         receiver_secrets=_receiver_secrets(config),
         stop_s=round(service.drain_timeout_s + config.monitor.drain_timeout_s) + _STOP_MARGIN_S,
@@ -55,6 +58,7 @@ def _inside(config: Config) -> Config:
         update={
             "service": config.service.model_copy(update=service),
             "monitor": config.monitor.model_copy(update=monitor),
+            "ui": config.ui.model_copy(update={"port": _CONTAINER_PORTS["page"]}),
         }
     )
 

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from deploy.config import load
 from deploy.docker.ready import is_ready
 from deploy.docker.start import NotWritable, environment
 from tests.waiting import free_port
@@ -44,6 +45,33 @@ def test_the_volumes_own_configuration_is_used_with_its_keys(tmp_path):
 
     assert whole["RANKGUARD_CONFIG"] == str(tmp_path / "rankguard.toml")
     assert whole["RANKGUARD_SERVICE__API_KEYS_FILE"] == "/run/keys"
+
+
+def test_the_page_is_as_open_as_the_gateway_and_has_the_key_that_was_made(tmp_path):
+    whole = environment(tmp_path, {})
+
+    assert whole["RANKGUARD_UI__HOST"] == "0.0.0.0"
+    assert whole["RANKGUARD_UI__AUTH_FILE"] == str(tmp_path / "api_keys")
+    assert whole["RANKGUARD_UI__API_KEY_FILE"] == str(tmp_path / "api_key")
+    load(None, whole)
+
+
+def test_a_gateway_on_loopback_leaves_the_page_there(tmp_path):
+    whole = environment(tmp_path, {"RANKGUARD_SERVICE__HOST": "127.0.0.1"})
+
+    assert load(None, whole).ui.host == "127.0.0.1"
+
+
+def test_the_pages_own_files_stay_in_force(tmp_path):
+    (tmp_path / "rankguard.toml").write_text(
+        '[service]\napi_keys_file = "/run/keys"\n'
+        '[ui]\nauth_file = "/run/visitors"\napi_key_file = "/run/key"\n'
+    )
+
+    ui = load(tmp_path / "rankguard.toml", environment(tmp_path, {})).ui
+
+    assert (ui.host, str(ui.auth_file)) == ("0.0.0.0", "/run/visitors")
+    assert str(ui.api_key_file) == "/run/key"
 
 
 def test_everything_that_is_kept_lies_in_the_volume(tmp_path):

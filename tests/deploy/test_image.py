@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -89,7 +90,11 @@ def test_the_container_scores_with_the_key_that_it_made_and_drains(buildah, imag
         parent.chmod(parent.stat().st_mode | 0o011)
     port, status = free_port(), free_port()
     container = buildah("from", image)
-    settings = [f"RANKGUARD_SERVICE__PORT={port}", f"RANKGUARD_MONITOR__PORT={status}"]
+    page = free_port()
+    settings = [
+        *(f"RANKGUARD_SERVICE__PORT={port}", f"RANKGUARD_MONITOR__PORT={status}"),
+        f"RANKGUARD_UI__PORT={page}",
+    ]
     output = (tmp_path / "output").open("w+", encoding="utf-8")  # a pipe would fill up and block
     process = subprocess.Popen(
         [
@@ -106,6 +111,8 @@ def test_the_container_scores_with_the_key_that_it_made_and_drains(buildah, imag
         until("up has said so", lambda: "is ready after" in Path(output.name).read_text())
         key = (tmp_path / "api_key").read_text().strip()
         results = _rerank(port, key)
+        until("the page asks who it is", lambda: _status(f"http://127.0.0.1:{page}/") == 401, 120)
+        opened = _open(page, key)
     finally:
         _end(tmp_path)
         process.wait(60)
@@ -114,6 +121,8 @@ def test_the_container_scores_with_the_key_that_it_made_and_drains(buildah, imag
         output.close()
 
     assert [item["index"] for item in results] == [1, 0]
+    assert "rankguard" in opened
+    assert f"http://127.0.0.1:{page}/" in said
     assert key not in said
     assert not list((tmp_path / "state" / "replicas").glob("*.json")), "a replica was left"
 
@@ -133,6 +142,16 @@ def _status(url):
         return error.code
     except OSError:
         return None
+
+
+def _open(port, key):
+    """The page as a browser gets it that was given the key as the password."""
+    password = base64.b64encode(f"me:{key}".encode()).decode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/", headers={"Authorization": f"Basic {password}"}
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return answer.read().decode()
 
 
 def _rerank(port, key):

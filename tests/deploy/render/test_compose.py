@@ -52,7 +52,10 @@ def test_the_embedded_engine_asks_for_no_gpu():
 def test_what_listens_on_loopback_is_published_on_loopback():
     local = stack(service={"host": "127.0.0.1", "api_keys_file": None})
 
-    assert local["services"]["rankguard"]["ports"] == ["127.0.0.1:8000:8000"]
+    assert local["services"]["rankguard"]["ports"] == [
+        "127.0.0.1:8000:8000",
+        "127.0.0.1:7860:7860",
+    ]
 
 
 def test_only_the_gateway_is_published_beyond_loopback():

@@ -184,8 +184,8 @@ def test_only_the_embedded_engine_is_known_to_take_no_instruction():
     "text",
     [
         pytest.param("\n", id="empty"),
-        pytest.param("zwei worte", id="two words"),
-        pytest.param("zwei\nzeilen", id="two lines"),
+        pytest.param("eins zwei", id="two words"),
+        pytest.param("eins\nzwei", id="two lines"),
         pytest.param("clé", id="not ASCII"),
     ],
 )
