@@ -58,6 +58,7 @@ class CardBook:
         self._limits = limits
         self._entries: dict[str, _Entry] = {}
         self._cordons: dict[str, float | None] = {}
+        self._early: deque[XidEvent] = deque(maxlen=_MAX_XIDS)
         self.driver: str | Unavailable | None = None
         self._driver_gone_since: float | None = None
         self.round: GpuRound | None = None
@@ -75,7 +76,10 @@ class CardBook:
         self._driver_gone_since = (self._driver_gone_since or now) if gone else None
         for sample in found.cards:
             self._see_card(sample, now)
-        new = [event for event in found.xids if self.see_xid(event, wall)]
+        # the kernel's log is read at once at a start, and may tell of cards before they are known
+        early = [event for event in self._early if now - event.at < self._limits.xid_s]
+        self._early.clear()
+        new = [event for event in (*early, *found.xids) if self.see_xid(event, wall)]
         self.judge(now)
         return new
 
@@ -98,9 +102,15 @@ class CardBook:
             entry.utilization.append(utilization)
 
     def see_xid(self, event: XidEvent, wall: float) -> bool:
-        """Take one XID; False when another source told of it already or no card is known."""
+        """Take one XID; False when another source told of it already.
+
+        False too for a card that is not known yet: the look that finds it returns the event.
+        """
         entry = self._by_address(event.pci_bus_id)
-        if entry is None or duplicate(event, tuple(entry.xids), BURST_S):
+        if entry is None:
+            self._early.append(event)
+            return False
+        if duplicate(event, tuple(entry.xids), BURST_S):
             return False
         entry.xids.append(event)
         entry.counts[event.xid] += 1

@@ -191,6 +191,18 @@ def test_a_reset_class_xid_moves_the_replica(cards):
     assert "GpuResetRequired firing" in one.told
 
 
+def test_an_xid_that_comes_before_the_first_look_at_the_cards_counts(tmp_path):
+    one = Cards(tmp_path)
+    one.machine.inbox.post(KernelSeen(one.xid(A, 119)))
+    one.machine.run(2)
+
+    one.run(3)
+
+    assert one.card_of() == "GPU-B"
+    assert "GpuResetRequired firing" in one.told
+    one.machine.journal.close()
+
+
 def test_a_storm_of_xids_is_one_incident(cards):
     one = cards()
     for _ in range(500):
