@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.commands.measuring import Elsewhere, Keys, Url, explained
+from deploy.commands import starts
+from deploy.commands.measuring import Elsewhere, Keys, Url, explained, finish
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
-    from deploy.bench.keep import Kept
     from deploy.evaluate.endpoint import Target
 
 NAME = "bench"
@@ -24,8 +23,11 @@ EXAMPLES = examples(
     "rankguard bench load --rate 5",
     "rankguard bench load --slo-ms 380 --wanted 20",
     "rankguard bench compare tei+http://127.0.0.1:8080",
+    "rankguard bench start",
 )
 app = typer.Typer(help="Measure how much an endpoint carries, and how fast.")
+app.command(epilog=starts.START)(starts.start)
+app.command(epilog=starts.PREFIX)(starts.prefix)
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="write JSON, Markdown and plot here")]
 Seed = Annotated[
@@ -94,7 +96,7 @@ def run(
             ),
         ]
         kept = Kept("batches", "Batch table", report.batch_cells(rows), words, body)
-        _finish(kept, out, lambda path: plot.batches(rows, path), as_json=as_json)
+        finish(kept, out, lambda path: plot.batches(rows, path), as_json=as_json)
 
 
 @app.command(
@@ -153,7 +155,7 @@ def load(
         body["advice"] = None if advice is None else advice.to_json()
         words = [] if advice is None else [advice.words]
         kept = Kept("load", "Load", report.load_cells(trials), words, body)
-        _finish(kept, out, lambda path: plot.rates(trials, objective, path), as_json=as_json)
+        finish(kept, out, lambda path: plot.rates(trials, objective, path), as_json=as_json)
         if not any(each.met in {slo.Met.YES, slo.Met.NOT_ASKED} for each in trials):
             raise typer.Exit(1)
 
@@ -216,7 +218,7 @@ def compare(
             )
         ]
         kept = Kept("compare", "Side by side", report.versus_cells(found), words, body)
-        _finish(kept, out, None, as_json=as_json)
+        finish(kept, out, None, as_json=as_json)
 
 
 def _seed(given: int | None) -> int:
@@ -256,24 +258,3 @@ def _progress(what: str, total: int | None, work: Callable[[Callable[[Any], None
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         return work(lambda _: progress.advance(task))
-
-
-def _finish(
-    kept: Kept, out: Path | None, picture: Callable[[Path], None] | None, *, as_json: bool
-) -> None:
-    """Print the result, and write its files where a folder is given."""
-    from rich.console import Console
-
-    from deploy.bench import report
-    from deploy.bench.keep import keep
-
-    files = [] if out is None else keep(out, kept, picture)
-    if as_json:
-        print(json.dumps(kept.body, ensure_ascii=False, indent=1))
-        return
-    console = Console(highlight=False, markup=False)
-    console.print(report.table(kept.cells))
-    for each in kept.words:
-        console.print(each)
-    for file in files:
-        console.print(str(file), style="dim", soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from deploy.bench.keep import Kept
     from deploy.evaluate.report import View
     from deploy.evaluate.session import Outcome, Watch
 
@@ -104,5 +105,26 @@ def show(
     console = Console(highlight=False, markup=False)  # names may hold brackets
     report.print_tables(console, outcome, view)
     console.print(str(outcome.run["licence"]), style="dim")
+    for file in files:
+        console.print(str(file), style="dim", soft_wrap=True)
+
+
+def finish(
+    kept: Kept, out: Path | None, picture: Callable[[Path], None] | None, *, as_json: bool
+) -> None:
+    """Print the result, and write its files where a folder is given."""
+    from rich.console import Console
+
+    from deploy.bench import report
+    from deploy.bench.keep import keep
+
+    files = [] if out is None else keep(out, kept, picture)
+    if as_json:
+        print(json.dumps(kept.body, ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False, markup=False)
+    console.print(report.table(kept.cells))
+    for each in kept.words:
+        console.print(each)
     for file in files:
         console.print(str(file), style="dim", soft_wrap=True)
