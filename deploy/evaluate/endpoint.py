@@ -204,10 +204,15 @@ class Client:
             raise EndpointError(f"{target.name}: nothing listens at {target.url}") from None
         except aiohttp.ClientError as error:
             raise EndpointError(f"{target.name} ({target.url}): {error}") from None
-        return _decode(target, status, raw)
+        return decode(target, status, raw)
 
 
-def _decode(target: Target, status: int, raw: bytes) -> Any:
+def decode(target: Target, status: int, raw: bytes) -> Any:
+    """The JSON of an answer.
+
+    Raises:
+        EndpointError: a status other than 2xx, or not JSON.
+    """
     try:
         answer = json.loads(raw)
     except ValueError:

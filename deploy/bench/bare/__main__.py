@@ -10,7 +10,6 @@ Writes `bench.json` and `bench.png`. Exit 0: all targets met; 1: one missed, or 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -108,7 +108,7 @@ def _contest(options: contest.Options, console: Console, began: float) -> outcom
             "(our engine settings); a cold compile takes minutes"
         )
         with contest.started(options, watch) as servers:
-            return asyncio.run(contest.run(servers, options, watch, began))
+            return uvloop.run(contest.run(servers, options, watch, began))
 
 
 def _watch(console: Console, progress: Progress, task: TaskID) -> contest.Watch:

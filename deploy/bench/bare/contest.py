@@ -10,6 +10,7 @@ from pathlib import Path
 
 from deploy.bench import length, versus
 from deploy.bench.bare import outcome, overhead, server, sides
+from deploy.bench.bare.client import LoopbackClient
 from deploy.bench.bare.outcome import Outcome
 from deploy.bench.bare.overhead import Overhead
 from deploy.bench.bare.plan import FIRST_UNIQUE, Plan, expected_runs, warming
@@ -110,7 +111,7 @@ async def run(
         EndpointError: a side does not answer.
     """
     library = Library(seed=options.seed)
-    async with Client() as client:
+    async with LoopbackClient() as client:
         course = Course(client, library, servers, options, watch)
         agreements = await course.agree()
         found = await length.measure(client, course.target(sides.OURS), library)
