@@ -1,0 +1,280 @@
+"""`rankguard upgrade` on a running stack with users: nothing is lost, whatever becomes of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from deploy.upgrade import record
+from service.worker.engines.scripted import scripted_logit
+from tests.e2e.stack import Load, stack
+from tests.waiting import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+class Users(Load):
+    """Clients that also see which version each answer's scores are of."""
+
+    def __init__(self, target):
+        self.seen: list[set[str]] = []
+        super().__init__(target, clients=4)
+
+    def _ask(self, session, body):
+        session = Keeping(session)
+        super()._ask(session, body)
+        if session.answer is not None and session.answer.ok:
+            self.seen.append(versions_of(body, session.answer.json()["results"]))
+
+
+class Keeping:
+    """A session that keeps its last answer."""
+
+    def __init__(self, session):
+        self._session = session
+        self.answer = None
+
+    def post(self, url, **options):
+        self.answer = self._session.post(url, **options)
+        return self.answer
+
+
+def versions_of(body, results):
+    """The versions that could have given every one of these scores; empty: they are mixed."""
+
+    def score(version, index):
+        logit = scripted_logit(body["query"], body["documents"][index], version)
+        return 1 / (1 + math.exp(-logit))
+
+    return {
+        version
+        for version in ("1", "2")
+        if all(
+            math.isclose(one["relevance_score"], score(version, one["index"]), abs_tol=1e-9)
+            for one in results
+        )
+    }
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Two replicas of version 1, watched and served, and questions on which all versions agree."""
+    folder = tmp_path_factory.mktemp("upgrade")
+    with stack(folder, replicas=2, document_s=0.004, load_s=0.3) as running:
+        lines = [
+            {"query": f"a b c {n}", "documents": [f"a b c {n}", "a b", "z"], "best": 0}
+            for n in range(5)
+        ]
+        (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        running.start("watchdog", "watch", "--stop-replicas-on-exit")
+        running.start("gateway", "serve")
+        running.wait_ready(replicas=2)
+        yield running
+
+
+def to_version(site, version, *more):
+    """Arguments of an upgrade to this version."""
+    return (
+        "upgrade",
+        *("--set", f"engine.scripted.version={version}"),
+        *("--parity", str(site.folder / "questions.jsonl")),
+        *("--max-slower", "50"),  # on a machine that is busy with other things
+        *more,
+    )
+
+
+def in_background(site, *arguments):
+    """The command with a person at its keyboard."""
+    return subprocess.Popen(
+        site.command(*arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def phase(site):
+    found = record.latest(site.state_dir)
+    return None if found is None else found.phase.value
+
+
+def serving(site):
+    return sorted((one.id, one.fingerprint) for one in site.manifests())
+
+
+def all_of(version):
+    return [("replica-0", f"scripted-{version}"), ("replica-1", f"scripted-{version}")]
+
+
+def generations(site):
+    return [one.generation for one in site.manifests()]
+
+
+def test_a_version_that_orders_wrongly_is_refused_and_nothing_is_changed(site):
+    before = generations(site)
+    (site.folder / "wrong.json").write_text('{"fault": "wrong"}')
+
+    ended = site.cli(
+        *to_version(site, 2, "--set", f"engine.scripted.script={site.folder}/wrong.json"),
+        *("--yes", "--json"),
+    )
+
+    body = json.loads(ended.stdout)
+    assert (ended.returncode, body["stand"], body["reason"]) == (1, "refused", "disagrees")
+    assert generations(site) == before
+    assert not (site.state_dir / "engine.toml").exists()
+    assert site.status()["rollout"] is None
+
+
+def test_a_trial_that_is_killed_leaves_nothing_behind(site):
+    before = generations(site)
+    command = in_background(site, *to_version(site, 2, "--set", "engine.scripted.load_s=60"))
+    shadow = until("the shadow loads", lambda: shadows(site), 30)[0]
+
+    command.kill()
+    command.wait(5)
+    command.stdin.close()
+    command.stdout.close()
+    psutil.wait_procs([shadow], 20)
+
+    assert not shadow.is_running()
+    status = json.loads(site.cli("upgrade", "--status", "--json").stdout)
+    assert (status["stand"], status["resume"]) == ("interrupted", "tries it again")
+    forgotten = site.cli("upgrade", "--rollback")
+    assert (forgotten.returncode, phase(site)) == (0, "cancelled")
+    assert generations(site) == before
+
+
+def shadows(site):
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if {str(site.config), "shadow"} <= set(process.info["cmdline"] or [])
+    ]
+
+
+def test_a_version_that_passes_and_then_does_not_start_is_taken_back(site):
+    users = Users(site)
+    users.at_least(20)
+    script = site.folder / "new.json"
+    script.write_text("{}")
+    command = in_background(
+        site, *to_version(site, 2, "--set", f"engine.scripted.script={script}", "--no-surge")
+    )
+    until("it passed", lambda: phase(site) == "proved", 40)
+
+    script.write_text('{"start_error": "the disk is gone"}')
+    said, _ = command.communicate("y\n", timeout=60)
+    site.wait_healthy(2)
+    users.at_least(len(users.answers) + 20)
+
+    assert users.stop() == []
+    assert command.returncode == 1, said
+    assert "taken back" in said
+    assert serving(site) == all_of(1)
+    assert all("1" in seen for seen in users.seen)
+    told = {one["name"] for one in site.incidents()}
+    assert "RolloutFailed" in told
+
+
+def test_nothing_is_lost_though_the_command_and_the_watchdog_are_killed_on_the_way(site):
+    users = Users(site)
+    users.at_least(20)
+    command = in_background(site, *to_version(site, 2, "--yes"))
+    until("it rolls", lambda: rolls(site), 40)
+    command.kill()
+    command.wait(5)
+    command.stdin.close()
+    command.stdout.close()
+    site.processes["watchdog"].kill()
+    site.processes["watchdog"].wait(5)
+    site.start("watchdog", "watch", "--stop-replicas-on-exit")
+
+    resumed = site.cli("upgrade", "--resume")
+    site.wait_healthy(2)
+    users.at_least(len(users.answers) + 20)
+
+    assert users.stop() == []
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert serving(site) == all_of(2)
+    assert users.seen[0] >= {"1"}
+    assert users.seen[-1] >= {"2"}
+    assert [seen for seen in users.seen if not seen] == []
+    assert phase(site) == "done"
+    assert not shadows(site)
+
+
+def rolls(site):
+    rollout = site.status()["rollout"]
+    return rollout is not None and rollout["active"]
+
+
+def test_the_old_version_can_be_brought_back_afterwards(site):
+    assert serving(site) == all_of(2)
+    users = Users(site)
+    users.at_least(20)
+
+    ended = site.cli("upgrade", "--rollback")
+    users.at_least(len(users.answers) + 20)
+
+    assert users.stop() == []
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert serving(site) == all_of(1)
+    assert [seen for seen in users.seen if not seen] == []
+
+
+def test_the_only_replica_restarts_and_another_one_helps(tmp_path):
+    with stack(tmp_path, replicas=1, document_s=0.004, load_s=1.0) as running:
+        running.start("watchdog", "watch", "--stop-replicas-on-exit")
+        running.start("gateway", "serve")
+        running.wait_ready()
+        users = Users(running)
+        users.at_least(20)
+
+        ended = running.cli("replica", "restart", "--all", "--rolling")
+        users.at_least(len(users.answers) + 20)
+
+        assert users.stop() == []
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert generations(running)[0] == 2
+        until("the help is gone", lambda: len(running.manifests()) == 1, 20)
+
+
+def test_the_embedded_engine_takes_its_own_place(tmp_path):
+    with stack(tmp_path, engine="embedded") as running:
+        running.start("watchdog", "watch", "--stop-replicas-on-exit")
+        running.start("gateway", "serve")
+        running.wait_ready(limit_s=60)
+        questions = tmp_path / "questions.jsonl"
+        question = {"query": "où est le chat ?", "documents": ["The cat is here.", "No."]}
+        questions.write_text(json.dumps({**question, "best": 0}))
+
+        ended = running.cli(
+            *("upgrade", "--engine", "embedded", "--parity", str(questions), "--no-surge"),
+            *("--max-slower", "50", "--yes", "--json"),
+        )
+
+        body = json.loads(ended.stdout)
+        assert (ended.returncode, body["stand"]) == (0, "done"), ended.stderr
+        assert body["old"] == body["new"]
+        assert generations(running) == [2]
+        assert running.rerank().ok
+
+
+def test_ctrl_c_ends_the_trial_in_order(site):
+    command = in_background(site, *to_version(site, 2, "--set", "engine.scripted.load_s=60"))
+    until("the shadow loads", lambda: shadows(site), 30)
+
+    command.send_signal(signal.SIGINT)
+    said, _ = command.communicate(timeout=30)
+
+    assert command.returncode == 130
+    assert "--status" in said
+    assert not shadows(site)
+    assert site.cli("upgrade", "--rollback").returncode == 0
