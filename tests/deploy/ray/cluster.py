@@ -5,6 +5,7 @@ rankguard on it as rendered. A node stands for a host: its own address, its own 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -56,6 +57,14 @@ class Hosts:
 
     def state_dir(self, name: str) -> Path:
         return self.folder / name
+
+    @property
+    def everywhere(self) -> list[str]:
+        return ["head", *self.nodes]
+
+    def script(self, **fault: object) -> None:
+        """What the engine of one process (`pid`), or of all, does from the next job on."""
+        (self.folder / "script.json").write_text(json.dumps(fault))
 
     def add(self, name: str, cpus: int = 6) -> None:
         number = 3 + int(name.rpartition("-")[2])
@@ -109,6 +118,13 @@ class Hosts:
             start_new_session=True,
         )
 
+    def watchdog_environment(self, name: str) -> dict[str, str]:
+        """What `watchdog.env` says, with the node's own state directory."""
+        lines = (self.folder / "rendered" / "watchdog.env").read_text().splitlines()
+        rendered = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+        own = {"RANKGUARD_SERVICE__STATE_DIR": str(self.state_dir(name))}
+        return {**os.environ, **rendered, **own}
+
     def log(self) -> str:
         return (self.folder / "serve.log").read_text(errors="replace")[-3000:]
 
@@ -128,12 +144,18 @@ def _runs(manifest: Manifest) -> bool:
 
 
 @contextlib.contextmanager
-def hosts(folder: Path, nodes: int, **sections: dict) -> Iterator[Hosts]:
-    """A cluster with a head and `nodes` more nodes, rankguard deployed on it."""
+def hosts(folder: Path, nodes: int, *, document_s: float, **sections: dict) -> Iterator[Hosts]:
+    """A cluster with a head and `nodes` more nodes, rankguard deployed on it.
+
+    The engine is the scripted one; a document takes it `document_s` seconds of sleep.
+    """
     with _environment(ENVIRONMENT):
         from ray.cluster_utils import Cluster
 
         port = free_port()
+        scripted = {"document_s": document_s, "script": str(folder / "script.json")}
+        sections["engine"] = {"kind": "scripted", "scripted": scripted}
+        sections["fleet"] = {"gateway_port": free_port(), **sections.get("fleet", {})}
         config = Config.model_validate(
             {**sections, "service": {"port": port, "state_dir": str(folder / "head")}}
         )
