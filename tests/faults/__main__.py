@@ -46,12 +46,8 @@ class Grounds:
             self.close()
             return
         try:
-<<<<<<< HEAD
             self._ground.take_back()
             self._ground.stack.wait_ready(self._ground.layout.replicas, 60)
-=======
-            self._ground.heal()
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
         except AssertionError:
             self.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import itertools
 import statistics
 import subprocess
@@ -16,36 +15,22 @@ from tests.faults.cards import number, uuid
 from tests.faults.course import Course
 from tests.faults.fault import Fault, Injury, heal, replicas_are_well
 from tests.faults.ground import PATIENT, Ground, Layout, wait_for_watchdog
-=======
-from collections.abc import Iterator
-from dataclasses import replace
-
-from tests.faults.course import Course
-from tests.faults.fault import Fault, replicas_are_well
-from tests.faults.ground import PATIENT, Ground, Layout
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 from tests.faults.result import Bounds
 from tests.monitor.nvml.driver import compiler_is_there
 from tests.waiting import until
 
 EIGHT = Layout(cards=8, settings=PATIENT)
-<<<<<<< HEAD
 MUCH = 70e9  # of the fake card's 80 GiB
 _LOST = Bounds(detected_s=5.0, recovered_s=15.0)
 _FOLLOWS = frozenset({"ReplicaDead", "GpuXid", "GpuResetRequired", "GpuLost"})
 _DRIVER = frozenset({"DriverUnavailable"})
 _SCRAPE_S = 0.1
-=======
-_LOST = Bounds(detected_s=5.0, recovered_s=15.0)
-_FOLLOWS = frozenset({"ReplicaDead", "GpuXid", "GpuResetRequired", "GpuLost"})
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
 
 def no_compiler() -> str:
     return "" if compiler_is_there() else "needs gcc, to build the fake driver"
 
 
-<<<<<<< HEAD
 # what is seen of cards
 
 
@@ -99,25 +84,13 @@ def paged_once(course: Course) -> Iterator[str]:
 def only_the_first(course: Course) -> Iterator[str]:
     if set(course.restarts()) - {"replica-0"}:
         yield f"others were restarted: {course.restarts()}"
-=======
-def _moved_and_paged_once(course: Course) -> Iterator[str]:
-    before, now = course.replicas["replica-0"].gpu_uuid, course.on.replica().gpu_uuid
-    if before == now:
-        yield f"the replica is still on {now}"
-    until("the page arrives", course.pages, 20)
-    if len(course.pages()) != 1:
-        yield f"{len(course.pages())} pages: {sorted(course.pages())}"
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
     if course.on.resets_asked():
         yield f"a reset was asked for: {course.on.resets_asked()}"
 
 
-<<<<<<< HEAD
 # injuries
 
 
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 def _lose_with_xid(on: Ground) -> None:
     card = on.card()
     on.driver.say(f"code {card} 15")
@@ -125,7 +98,6 @@ def _lose_with_xid(on: Ground) -> None:
     on.kmsg.xid(card, 79)
 
 
-<<<<<<< HEAD
 def _lose(on: Ground) -> None:
     on.driver.say(f"code {on.card()} 15")
 
@@ -585,26 +557,5 @@ ROWS: tuple[Fault, ...] = (
         mend=heal,
         check=_one_message_each,
         alone=True,
-=======
-_CARD = Fault(
-    "",
-    "",
-    _lose_with_xid,
-    EIGHT,
-    _LOST,
-    recovered=replicas_are_well,
-    check=_moved_and_paged_once,
-    missing=no_compiler,
-    clients=2,
-)
-
-ROWS: tuple[Fault, ...] = (
-    replace(
-        _CARD,
-        id="1",
-        name="one card of eight lost, with XID 79",
-        expects=frozenset({"GpuLost"}),
-        tolerates=_FOLLOWS,
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
     ),
 )

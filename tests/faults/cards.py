@@ -14,11 +14,8 @@ class Cards:
         self.driver = FakeDriver(folder)
         self.driver.build()
         self.count = count
-<<<<<<< HEAD
         self._holders = folder / "holders"
         self._holders.mkdir()
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
         self._lines: list[str] = []
         self._events: list[str] = []
         self.heal()
@@ -37,7 +34,6 @@ class Cards:
         self._events.append(f"event {card} {xid}")
         self._write()
 
-<<<<<<< HEAD
     def hold(self, card: int, pid: int, size: float) -> None:
         """A process has so many bytes of a card, for as long as it lives."""
         (self._holders / f"{card}-{pid}").write_text(str(int(size)))
@@ -47,11 +43,6 @@ class Cards:
         for held in self._holders.iterdir():
             held.unlink()
         self._lines = [f"count {self.count}", f"holders {self._holders}"]
-=======
-    def heal(self) -> None:
-        """Everything as it was at first; events that were given stay given."""
-        self._lines = [f"count {self.count}"]
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
         self._write()
 
     def _write(self) -> None:

@@ -19,11 +19,8 @@ class Course:
         self.known = {one["id"] for one in self._journal()}
         self.replicas = {m.id: m for m in on.stack.manifests()}
         self.hurt_at = time.monotonic()
-<<<<<<< HEAD
         self.watchdog_mb = on.watchdog_mb()
         self.figures = on.figures = {}
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
     def incidents(self) -> list[dict[str, Any]]:
         """New ones, oldest first, from the journal: it is there when the watchdog is not."""

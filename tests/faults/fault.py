@@ -12,10 +12,7 @@ from tests.faults.result import Bounds
 Injury = Callable[[Ground], "float | None"]
 """Does the damage; may return the `time.monotonic()` moment of it, else it is when it returns."""
 
-<<<<<<< HEAD
 Cure = Callable[[Course], None]
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 Condition = Callable[[Course], bool]
 Check = Callable[[Course], Iterable[str]]
 """What is not as it must be at the end, in sentences."""
@@ -36,14 +33,11 @@ def replicas_are_well(course: Course) -> bool:
     return course.on.stack.routable() >= course.on.layout.replicas and not of_replicas
 
 
-<<<<<<< HEAD
 def heal(course: Course) -> None:
     """The cause is gone, as if it had never been."""
     course.on.take_back()
 
 
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 def nothing_to_check(_course: Course) -> Iterable[str]:
     return ()
 
@@ -62,11 +56,7 @@ class Fault:
         tolerates: names that may be opened beside them.
         restarts: fewest and most restarts of all replicas together.
         detected, recovered: what ends the two times that are measured.
-<<<<<<< HEAD
         mend: takes away what caused it, once it was detected; may look around before.
-=======
-        mend: takes away what caused it, once it was detected.
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
         settle_s: for a twin: how long the watchdog is given to do something wrong.
         alone: nothing else runs on its stack.
         missing: why it cannot be run on this machine; empty when it can.
@@ -83,11 +73,7 @@ class Fault:
     restarts: tuple[int, int] = (1, 1)
     detected: Condition = something_is_told
     recovered: Condition = everything_is_over
-<<<<<<< HEAD
     mend: Cure | None = None
-=======
-    mend: Injury | None = None
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
     check: Check = nothing_to_check
     settle_s: float = 8.0
     documents: int = 4

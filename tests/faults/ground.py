@@ -7,18 +7,12 @@ import os
 import signal
 import subprocess
 import tempfile
-<<<<<<< HEAD
 import time
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-<<<<<<< HEAD
 import psutil
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 import requests
 
 from service.manifest import Manifest
@@ -29,17 +23,11 @@ from tests.faults.wall_clock import WallClock
 from tests.waiting import until
 
 PATIENT = (
-<<<<<<< HEAD
     # faults that share a stack must not use up each other's budget, nor lengthen its pauses, nor
     # look like one alert that flaps
     ("MONITOR__RESTART_BUDGET", "100"),
     ("MONITOR__BACKOFF_S", "0"),
     ("ALERTS__FLAP__WINDOW_S", "1"),
-=======
-    # faults that share a stack must not use up each other's budget, nor lengthen its pauses
-    ("MONITOR__RESTART_BUDGET", "100"),
-    ("MONITOR__STABLE_S", "1"),
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 )
 _NVIDIA_SMI = '#!/bin/sh\necho "$@" >> "{asked}"\nexit 1\n'
 
@@ -70,31 +58,24 @@ class Layout:
 
 @dataclass
 class Ground:
-<<<<<<< HEAD
     """A stack that runs, and how to reach what stands around it.
 
     Attributes:
         strangers: processes that a fault started beside it. closing: what ends them.
         figures: what a fault measures beside the usual times.
-        refused: how the receiver refused messages.
+        refused: how the receiver refused messages. answers: to what a fault itself asked.
     """
-=======
-    """A stack that runs, and how to reach what stands around it."""
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
     stack: Stack
     layout: Layout
     cards: Cards | None = None
     kernel: KernelLog | None = None
     clock: WallClock | None = None
-<<<<<<< HEAD
     strangers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    answers: list[requests.Response] = field(default_factory=list)
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-=======
-    notices: list[bytes] = field(default_factory=list)
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
     @property
     def webhook(self) -> Webhook:
@@ -127,7 +108,6 @@ class Ground:
         """Start the watchdog; it adopts what runs."""
         self.stack.start("watchdog", "watch")
 
-<<<<<<< HEAD
     def stop_watchdog(self, limit_s: float = 20.0) -> float:
         """Ask it to end, as systemd does; the seconds that it took."""
         began = time.monotonic()
@@ -136,8 +116,6 @@ class Ground:
         assert code == 0, f"the watchdog ended with {code}"
         return round(time.monotonic() - began, 3)
 
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
     def kill_watchdog(self) -> None:
         self.stack.processes["watchdog"].kill()
         self.stack.processes["watchdog"].wait(5)
@@ -146,27 +124,18 @@ class Ground:
         return requests.get(f"{self.stack.watchdog_url}/metrics", timeout=10).text
 
     def status(self) -> dict:
-<<<<<<< HEAD
         """`/status`; with nothing in it while there is no watchdog, or none that has looked."""
         nothing = {"incidents": [], "replicas": [], "gpus": []}
         try:
             return {**nothing, **self.stack.status()}
         except requests.RequestException:
             return nothing
-=======
-        """`/status`, or an empty one while there is no watchdog."""
-        try:
-            return self.stack.status()
-        except requests.RequestException:
-            return {"incidents": [], "replicas": [], "gpus": []}
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
     def resets_asked(self) -> list[str]:
         """What was asked of nvidia-smi."""
         path = self.stack.folder / "nvidia-smi.asked"
         return path.read_text().splitlines() if path.exists() else []
 
-<<<<<<< HEAD
     def watchdog_mb(self) -> float:
         """Its memory; 0 while there is none."""
         try:
@@ -178,6 +147,8 @@ class Ground:
         """Undo whatever a fault did to engines, cards, clock and receiver."""
         self.closing.close()
         self.strangers.clear()
+        self.refused.clear()
+        self.answers.clear()
         self.stack.script()
         if self.cards is not None:
             self.cards.heal()
@@ -185,16 +156,6 @@ class Ground:
             self.clock.set_by(0.0)
         self.webhook.refuse = lambda _: False
         self.webhook.fail = 0
-=======
-    def heal(self) -> None:
-        """Take back whatever a fault left behind."""
-        self.stack.script()
-        if self.cards is not None:
-            self.cards.heal()
-        self.webhook.refuse = lambda _: False
-        self.webhook.fail = 0
-        self.stack.wait_ready(self.layout.replicas, 60)
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
 
 @contextlib.contextmanager
@@ -204,6 +165,8 @@ def ground(layout: Layout) -> Iterator[Ground]:
         folder = Path(name)
         environment = {f"RANKGUARD_{key}": value for key, value in layout.settings}
         cards = kernel = clock = None
+        if layout.engine == "vllm":
+            environment["HF_HUB_OFFLINE"] = "1"
         if layout.cards:
             cards = Cards(folder, layout.cards)
             kernel = KernelLog(folder / "kmsg")
@@ -231,10 +194,7 @@ def ground(layout: Layout) -> Iterator[Ground]:
             )
         )
         made = Ground(running, layout, cards, kernel, clock)
-<<<<<<< HEAD
         held.enter_context(made.closing)
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
         made.watch()
         running.start("gateway", "serve")
         running.wait_ready(layout.replicas, limit_s=layout.start_s)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-<<<<<<< HEAD
 from collections import deque
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 from pathlib import Path
 
 from tests.faults.cards import address
@@ -15,22 +12,15 @@ from tests.waiting import until
 
 _F_SETPIPE_SZ = 1031  # fcntl(2); a packet takes a page
 _FIRST = 1000
-<<<<<<< HEAD
 _KEPT = 100  # a kernel's ring is larger; it must fit into the pipe while nobody reads
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
 
 class KernelLog:
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
-<<<<<<< HEAD
         self._ring: deque[bytes] = deque(maxlen=_KEPT)
         self._next = _FIRST
-=======
-        self._written: list[bytes] = []
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
         # open for both, so that it is never at its end, whoever reads it
         self._pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK)
         flags = fcntl.fcntl(self._pipe, fcntl.F_GETFL)
@@ -42,7 +32,6 @@ class KernelLog:
         self.write(f"NVRM: Xid ({address(card)}): {xid}, {who}, made by the fault suite")
 
     def write(self, text: str) -> None:
-<<<<<<< HEAD
         record = f"4,{self._next},1,-;{text}\n".encode()
         self._next += 1
         self._ring.append(record)
@@ -51,15 +40,6 @@ class KernelLog:
     def again(self) -> None:
         """The last records, as whoever opens /dev/kmsg anew reads them."""
         for record in self._ring:
-=======
-        record = f"4,{_FIRST + len(self._written)},1,-;{text}\n".encode()
-        self._written.append(record)
-        self._put(record)
-
-    def again(self) -> None:
-        """Every record that there was, as whoever opens /dev/kmsg anew reads them."""
-        for record in self._written:
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
             self._put(record)
 
     def close(self) -> None:

@@ -6,14 +6,18 @@ import concurrent.futures
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 
 import requests
 
+from tests.faults.course import Course
 from tests.faults.fault import Fault, Injury
 from tests.faults.ground import PATIENT, Ground, Layout, wait_for_watchdog
 from tests.faults.result import Bounds
+from tests.waiting import until
 
 TWO = Layout(settings=PATIENT)
 ONE = Layout(replicas=1, settings=PATIENT)
@@ -81,6 +85,37 @@ def _stop_watchdog_for_a_while(on: Ground) -> None:
     on.stack.processes["watchdog"].send_signal(signal.SIGCONT)
 
 
+_POISON = "xyzzy"
+
+
+def _send_poison(on: Ground) -> None:
+    """A request that ends whichever engine reads it; it is answered while the rest goes on."""
+    on.stack.script(poison=_POISON)
+
+    def send() -> None:
+        began = time.monotonic()
+        on.answers.append(on.stack.rerank(query="what is it", documents=[_POISON, "a door"]))
+        on.figures["answered_s"] = round(time.monotonic() - began, 2)
+
+    threading.Thread(target=send, daemon=True).start()
+
+
+def _refused_for_good(course: Course) -> Iterator[str]:
+    on = course.on
+    until("the poison is answered", lambda: on.answers, 60)
+    on.stack.wait_healthy(2, 60)
+    before = course.restarts()
+    again = on.stack.rerank(query="what is it", documents=[_POISON, "a door"])
+    codes = [on.answers[0].status_code, again.status_code]
+    if codes != [422, 422]:
+        yield f"answered {codes}, not 422"
+    if course.restarts() != before:
+        yield "the second time it ended an engine still"
+    innocent = on.stack.rerank(query="what is it", documents=["a window", "a door"])
+    if innocent.status_code != 200:
+        yield f"the same query without it is answered {innocent.status_code}"
+
+
 ROWS: tuple[Fault, ...] = (
     Fault("15", "replica killed", _signal(signal.SIGKILL), TWO, _DEAD, clients=8),
     Fault("15b", "replica crashes (SIGSEGV)", _signal(signal.SIGSEGV), TWO, _DEAD, clients=8),
@@ -98,6 +133,15 @@ ROWS: tuple[Fault, ...] = (
     Fault("17a'", "the host has no CPU to spare", _starve_the_host, TWO, must_act=False),
     Fault("17b", "replica scores wrong", script(fault="wrong"), TWO, _WRONG, clients=8),
     Fault("17c", "replica scores everything alike", script(fault="constant"), TWO, _WRONG),
+    Fault(
+        "24",
+        "a request that ends whichever engine reads it",
+        _send_poison,
+        TWO,
+        expects=frozenset({"ReplicaDead"}),
+        restarts=(2, 4),
+        check=_refused_for_good,
+    ),
     Fault("25'", "watchdog killed and started again", _restart_watchdog, TWO, must_act=False),
     Fault("26'", "watchdog stopped for 8 s", _stop_watchdog_for_a_while, TWO, must_act=False),
     Fault("32'", "500 scrapes at once", _scrape_storm, TWO, must_act=False, settle_s=3.0),

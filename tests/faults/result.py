@@ -36,10 +36,7 @@ class Result:
         failed: requests without an answer. wrong: answered 200 with the wrong document first,
             which only the canary can notice.
         incidents: names of those that were opened.
-<<<<<<< HEAD
         figures: what else was measured, name -> value with the unit in the name.
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
     """
 
     id: str
@@ -56,10 +53,7 @@ class Result:
     restarts: int = 0
     load_s: float | None = None
     incidents: list[str] = field(default_factory=list)
-<<<<<<< HEAD
     figures: dict[str, float] = field(default_factory=dict)
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 
     @property
     def load_ratio(self) -> float | None:

@@ -55,24 +55,16 @@ def _run(fault: Fault, course: Course, result: Result) -> None:
     seen = time.monotonic()
     result.detected_s = round(seen - course.hurt_at, 3)
     if fault.mend:
-<<<<<<< HEAD
         fault.mend(course)
     until("it is over", lambda: _is_over(fault, course), fault.limit_s)
-=======
-        fault.mend(course.on)
-    until("it is over", lambda: fault.recovered(course), fault.limit_s)
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
     result.recovered_s = round(time.monotonic() - seen, 3)
     result.load_s = _load_s(course)
 
 
-<<<<<<< HEAD
 def _is_over(fault: Fault, course: Course) -> bool:
     return sum(course.restarts().values()) >= fault.restarts[0] and fault.recovered(course)
 
 
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
 def _quiet_for(course: Course, seconds: float) -> bool:
     time.sleep(0.1)
     return time.monotonic() - course.hurt_at >= seconds
@@ -90,10 +82,7 @@ def _load_s(course: Course) -> float | None:
 
 def _judge(fault: Fault, course: Course, result: Result, trouble: list[str], slack: float) -> None:
     restarts = course.restarts()
-<<<<<<< HEAD
     result.figures = course.figures
-=======
->>>>>>> e73e2a1c1159adff12522dcbe9ef6b3fe11a31d3
     result.restarts = sum(restarts.values())
     result.incidents = [one["name"] for one in course.incidents()]
     result.actions = [action for one in course.incidents() for action in one["actions"]]
