@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 
-from monitor.collectors.gateway import Buckets, parse, quantile, subtract
+from monitor.collectors.gateway import Buckets, quantile, subtract
 from monitor.scaling import Load, ScalingLimits, ScalingState, resize
 
 QUEUED = "queued_tokens"
@@ -23,6 +23,8 @@ FRESH_S = 15.0
 
 EVERY_S = 5.0
 _QUANTILE = 0.95
+_WAITING = "rankguard_waiting_tokens"
+_LATENCY = "rankguard_request_duration_seconds"
 
 
 class OwnLoad:
@@ -40,10 +42,21 @@ class OwnLoad:
     def read(self) -> Load:
         now = self._clock()
         if self._at is None or now - self._at >= EVERY_S:
-            queued, buckets = parse(generate_latest(self._registry).decode())
+            buckets = self._buckets()
+            queued = self._registry.get_sample_value(_WAITING) or 0.0
             since, self._before = subtract(buckets, self._before), buckets
             self._load, self._at = Load(queued, quantile(since, _QUANTILE)), now
         return self._load
+
+    def _buckets(self) -> Buckets:
+        """Requests so far by upper bound of their latency, over all routes."""
+        found: Buckets = {}
+        for family in self._registry.restricted_registry([f"{_LATENCY}_bucket"]).collect():
+            for sample in family.samples:
+                if sample.name == f"{_LATENCY}_bucket":
+                    bound = float(sample.labels["le"])
+                    found[bound] = found.get(bound, 0.0) + sample.value
+        return found
 
 
 class Loads:
