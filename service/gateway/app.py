@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import uvloop
 from fastapi import FastAPI
@@ -46,6 +47,9 @@ from service.metrics import GatewayMetrics, ReplicaSample
 from service.serving import exit_within_grace
 from service.settings import EngineSettings, ServiceSettings
 
+if TYPE_CHECKING:
+    from service.gateway.search.handler import Search
+
 WRONG_USAGE = 2
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -61,6 +65,7 @@ class Parts:
     keys: Keys
     transport: Transport
     plain: Mapping[str, Handler]
+    search: Search | None = None
 
 
 def create_app(
@@ -98,7 +103,7 @@ def create_app(
     )
     app.add_exception_handler(ServiceError, envelope.on_service_error)
     app.add_exception_handler(HTTPException, envelope.on_http_exception)
-    plain = [routes.EMBEDDINGS]
+    plain = [routes.EMBEDDINGS, *([routes.SEARCH] if settings.search.enabled else [])]
     costly: dict[str, ASGIApp] = {route.path: _Scoring(app, route) for route in routes.SCORING}
     costly |= {other.path: _Plain(app, other) for other in plain}
     for path, handler in costly.items():
@@ -133,6 +138,8 @@ async def _running(app: FastAPI, make_parts: Callable[[], Parts]) -> AsyncIterat
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
+        if parts.search is not None:
+            await parts.search.close()
         await parts.transport.close()
 
 
@@ -183,6 +190,13 @@ def _parts(
         chunk_tokens=settings.chunk_tokens,
     )
     plain = {routes.EMBEDDINGS.path: Embeddings(endpoint, embedding, limits).handle}
+    search: Search | None = None
+    if settings.search.enabled:
+        # its libraries are loaded by those who use it
+        from service.gateway.search.app import build  # noqa: PLC0415
+
+        search = build(settings, endpoint, embedding, scoring)
+        plain[routes.SEARCH.path] = search.handle
     metrics.watch_replicas(lambda: _samples(replicas))
     metrics.cache_bytes.set_function(lambda: cache.size_bytes)
     metrics.in_flight.set_function(lambda: endpoint.in_flight)
@@ -191,7 +205,7 @@ def _parts(
     metrics.ready.set_function(
         lambda: replicas.not_ready_reason() is None and not endpoint.draining
     )
-    return Parts(replicas, endpoint, metrics, keys, transport, plain)
+    return Parts(replicas, endpoint, metrics, keys, transport, plain, search)
 
 
 def _samples(replicas: Replicas) -> Iterator[ReplicaSample]:

@@ -147,7 +147,7 @@ class Endpoint:
 
     async def _score(self, caller: Caller, call: Call) -> list[Scored]:
         note = caller.note
-        instruction = self._instruction(call.common.instruction)
+        instruction = self.instruction(call.common.instruction)
         requests = [
             RerankRequest(
                 id=note.request_id,
@@ -206,7 +206,12 @@ class Endpoint:
         finally:
             gone.cancel()
 
-    def _instruction(self, asked: str | None) -> str | None:
+    def instruction(self, asked: str | None) -> str | None:
+        """The instruction that was asked for, by its name or in words; None for the engine's own.
+
+        Raises:
+            InvalidValue: there is none of that name.
+        """
         if asked is None or not asked.startswith("@"):
             return asked or None
         named = self._instructions.get(asked[1:])

@@ -83,13 +83,18 @@ def _scoring(route: ScoringRoute) -> Schema:
 
 
 def _plain(route: PlainRoute) -> Schema:
-    return _costly(route.path, route.summary, [route.body], [route.answer])
+    absent = () if route.may_miss else _NOT_HERE
+    return _costly(route.path, route.summary, [route.body], [route.answer], absent)
 
 
 def _costly(
-    path: str, summary: str, bodies: list[type[BaseModel]], answers: list[type[BaseModel]]
+    path: str,
+    summary: str,
+    bodies: list[type[BaseModel]],
+    answers: list[type[BaseModel]],
+    absent: tuple[HTTPStatus, ...] = _NOT_HERE,
 ) -> Schema:
-    refused = {status for status in STATUS.values() if status not in _NOT_HERE}
+    refused = {status for status in STATUS.values() if status not in absent}
     responses: Schema = {
         "200": {
             "description": "the answer",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from service.errors import InvalidValue
-from service.gateway.schema import cohere_v2, embeddings, jina, tei, vllm_score
+from service.gateway.schema import cohere_v2, embeddings, jina, search, tei, vllm_score
 from service.gateway.schema.call import Dialect
 
 
@@ -48,12 +48,17 @@ class ScoringRoute:
 
 @dataclass(frozen=True, slots=True)
 class PlainRoute:
-    """A path with one format of its own; what answers it is wired in the app."""
+    """A path with one format of its own; what answers it is wired in the app.
+
+    Attributes:
+        may_miss: 404 is among its answers.
+    """
 
     path: str
     summary: str
     body: type[BaseModel]
     answer: type[BaseModel]
+    may_miss: bool = False
 
 
 _JINA = Format(jina, jina.RerankBody, jina.RerankAnswer)
@@ -75,3 +80,12 @@ EMBEDDINGS = PlainRoute(
     embeddings.EmbeddingsBody,
     embeddings.EmbeddingsAnswer,
 )
+
+SEARCH = PlainRoute(
+    "/v1/search",
+    "Search the indexed folders",
+    search.SearchBody,
+    search.SearchAnswer,
+    may_miss=True,
+)
+"""There only when `[service.search] enabled` is set."""
