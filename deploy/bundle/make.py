@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from deploy.bundle.torch import HostTorch, write_stand_in
+from deploy.bundle.torch import HostTorch, write_stand_ins
 from deploy.bundle.wheels import (
     BundleError,
     Target,
@@ -88,13 +88,13 @@ def _fetch(wheel: Path, wheels: Path, order: Order) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="rankguard-bundle-") as name:
         folder = Path(name)
-        write_stand_in(folder, torch)
+        stand_ins = write_stand_ins(folder, torch)
         constraints = folder / "constraints.txt"
         constraints.write_text(torch.constraints(), encoding="utf-8")
         more = ["--find-links", name, "--constraint", str(constraints)]
         dependencies(wheel, order.extras, wheels, order.target, pip, more=more)
-    for stand_in in wheels.glob(f"torch-{torch.version}*host*"):
-        stand_in.unlink()
+    for stand_in in stand_ins:
+        (wheels / stand_in.name).unlink(missing_ok=True)
 
 
 def _texts(config: Config, site: Site, order: Order) -> list[Artefact]:

@@ -16,7 +16,7 @@ import pytest
 
 from deploy.bundle.make import Order, checksums, make
 from deploy.bundle.parts import NAME, cut, make_parts, size_of
-from deploy.bundle.torch import KNOWN, host_torch, write_stand_in
+from deploy.bundle.torch import KNOWN, host_torch, write_stand_ins
 from deploy.bundle.wheels import BundleError, Target, pip
 from deploy.config import Config
 from deploy.render.host import Site
@@ -195,17 +195,22 @@ def wheel(folder, name, needs):
     return path
 
 
-def test_pip_takes_the_stand_in_for_the_torch_that_is_asked_for(tmp_path):
+def test_pip_takes_the_stand_ins_for_torch_and_for_what_comes_with_it(tmp_path):
     torch = KNOWN["2.11"]
-    write_stand_in(tmp_path, torch)
-    asks = wheel(tmp_path, "asks", ["torch==2.11.0"])
+    write_stand_ins(tmp_path, torch)
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text(torch.constraints())
+    asks = wheel(tmp_path, "asks", ["torch==2.11.0", "triton", "nvidia-cuda-nvrtc>=13"])
     out = tmp_path / "out"
 
-    pip(["download", "--no-index", "--find-links", str(tmp_path), "--dest", str(out), str(asks)])
+    places = ["--no-index", "--find-links", str(tmp_path), "--dest", str(out)]
+    pip(["download", *places, "--constraint", str(constraints), str(asks)])
 
     assert {path.name for path in out.iterdir()} == {
         "asks-1.0-py3-none-any.whl",
         "torch-2.11.0+host-py3-none-any.whl",
+        "triton-3.6.0+host-py3-none-any.whl",
+        "nvidia_cuda_nvrtc-13.0.88+host-py3-none-any.whl",
     }
 
 
