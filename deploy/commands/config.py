@@ -19,6 +19,9 @@ def check(config: ConfigFile = None) -> None:
 
     load(config)
     print(f"{find_file(config) or 'defaults and environment'}: ok")
+    about = _about_upgrade(config)
+    if about:
+        print(about)
 
 
 @app.command(epilog=examples("rankguard config show", "rankguard config show --json"))
@@ -28,4 +31,16 @@ def show(config: ConfigFile = None, as_json: Json = False) -> None:
     from deploy.config import show as as_toml
 
     settings = load(config)
-    print(json.dumps(settings.model_dump(mode="json"), indent=1) if as_json else as_toml(settings))
+    if as_json:
+        print(json.dumps(settings.model_dump(mode="json"), indent=1))
+        return
+    about = _about_upgrade(config)
+    print((f"# {about}\n" if about else "") + as_toml(settings))
+
+
+def _about_upgrade(config: ConfigFile) -> str:
+    from deploy.config import load
+    from deploy.upgrade.overlay import describe
+
+    base = load(config, upgraded=False)
+    return describe(base.engine, base.service.state_dir)

@@ -21,6 +21,7 @@ EXAMPLES = examples(
     "rankguard status --hosts gpu-1,gpu-2:9400",
     "rankguard status --hosts all --watch",
 )
+_UNFINISHED = {"trying", "interrupted", "asked", "failed", "stopped"}
 _STYLE = {"healthy": "green", "loading": "cyan", "starting": "cyan", "busy": "green"}
 
 
@@ -59,7 +60,19 @@ class Sight:
 
 def _one(config: ConfigFile) -> Sight:
     body = fetch(config)
+    body["upgrade"] = _upgrade(config, body)
     return Sight(body, _render(body))
+
+
+def _upgrade(config: ConfigFile, body: Any) -> dict[str, str] | None:
+    """Where this host's newest upgrade stands; None: there was none."""
+    from deploy.config import load
+    from deploy.upgrade.record import standing
+
+    found, at = standing(load(config).service.state_dir, body.get("rollout"))
+    if found is None:
+        return None
+    return {"id": found.id, "stand": at.stand.value, "words": at.words}
 
 
 def _fleet(config: ConfigFile, hosts: str) -> Callable[[], Sight]:
@@ -135,14 +148,15 @@ def _render(body: Any) -> Any:
 
 
 def _rollout(body: Any) -> str:
-    """One that runs, or that did not get to its end; one that did is not worth a line."""
+    """What is under way or was left half-way; what came to its end is not worth a line."""
     from deploy.upgrade.switch import words
 
-    rollout = body.get("rollout")
-    if not rollout or rollout["stage"] == "done":
-        return ""
-    more = "" if rollout["active"] else "; see rankguard upgrade --status"
-    return f"rollout {rollout['id']}: {words(rollout)}{more}"
+    rollout, upgrade = body.get("rollout"), body.get("upgrade")
+    if rollout and rollout["active"]:
+        return f"rollout {rollout['id']}: {words(rollout)}"
+    if upgrade and upgrade["stand"] in _UNFINISHED:
+        return f"upgrade {upgrade['id']}: {upgrade['words']}; see rankguard upgrade --status"
+    return ""
 
 
 def _replicas(body: Any) -> Any:

@@ -251,17 +251,17 @@ def _status(config: Path | None, *, as_json: bool) -> int:
 
     from deploy.client import Unreachable
     from deploy.config import load
+    from deploy.upgrade.record import standing
     from deploy.upgrade.report import show_standing, to_json
-    from deploy.upgrade.session import read_standing
     from deploy.upgrade.switch import words
     from deploy.upgrade.watched import Watchdog
 
     settings = load(config)
     watchdog = Watchdog(settings.monitor.port)
-    found, at = read_standing(settings.service.state_dir, watchdog)
     rollout = None
     with contextlib.suppress(Unreachable):
         rollout = watchdog.rollout()
+    found, at = standing(settings.service.state_dir, rollout)
     if as_json:
         print(json.dumps(to_json(found, at), indent=1, ensure_ascii=False))
     else:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from deploy.evaluate.dataset import DataError
 from deploy.evaluate.endpoint import EndpointError
-from deploy.upgrade import quality
 from deploy.upgrade.asking import AskError, Worker
 from deploy.upgrade.parity import Answer, Parity, Question, compare
 from deploy.upgrade.shadow import Shadow, ShadowError
@@ -147,6 +146,8 @@ def _record(path: Path, questions: Sequence[Question], answers: Sequence[Answer]
 
 
 def _quality(old: Worker | None, new: Worker, trial: Trial, tell: Tell) -> Quality:
+    from deploy.upgrade import quality  # noqa: PLC0415 - scipy and friends, for this alone
+
     try:
         return quality.measure(trial.quality, old, new, queries=trial.queries, tell=tell)
     except (DataError, EndpointError) as error:

@@ -84,6 +84,21 @@ def is_in_force(overlay: Overlay, engine: EngineSettings) -> bool:
     return overlay.replaces == digest(engine)
 
 
+def describe(engine: EngineSettings, state_dir: Path) -> str:
+    """One line on what the file does to this [engine]; empty when there is none.
+
+    Raises:
+        OverlayError: see `read`.
+    """
+    found = read(state_dir)
+    if found is None:
+        return ""
+    path = state_dir / FILE
+    if is_in_force(found, engine):
+        return f"[engine] is that of upgrade {found.upgrade}: {path}"
+    return f"{path} is not in force: [engine] was changed after upgrade {found.upgrade}"
+
+
 def _parse(path: Path, text: str) -> Overlay | None:
     try:
         body: dict[str, Any] = tomllib.loads(text)

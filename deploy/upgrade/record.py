@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from deploy.upgrade.standing import Standing, stand
 from service.manifest import write_json
 from service.process import boot_id, started_ticks
 
@@ -102,6 +104,14 @@ def latest(state_dir: Path) -> Record | None:
     """The newest upgrade; None when there was none, or none that can be read."""
     found = [record for path in _folders(state_dir) if (record := _read(path)) is not None]
     return max(found, key=lambda record: record.id, default=None)
+
+
+def standing(state_dir: Path, rollout: Mapping[str, Any] | None) -> tuple[Record | None, Standing]:
+    """The newest upgrade and where it stands; `rollout`: the watchdog's present or last one."""
+    found = latest(state_dir)
+    if found is None:
+        return None, stand(None, "", rollout, attended=False)
+    return found, stand(found.phase.value, found.id, rollout, attended=found.is_attended)
 
 
 def forget_old(state_dir: Path) -> None:

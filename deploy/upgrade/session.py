@@ -18,12 +18,11 @@ from deploy.client import Unreachable
 from deploy.config import Config, load, revised
 from deploy.upgrade import candidate, place, record, switch
 from deploy.upgrade.gate import GateError, Trial, try_out
-from deploy.upgrade.overlay import FILE
 from deploy.upgrade.questions import QuestionsError
 from deploy.upgrade.questions import load as load_questions
 from deploy.upgrade.record import Phase, Record, folder_of
 from deploy.upgrade.shadow import Shadow
-from deploy.upgrade.standing import Stand, Standing, stand
+from deploy.upgrade.standing import Stand, Standing
 from deploy.upgrade.verdict import GateLimits, Verdict, judge
 from deploy.upgrade.watched import Watchdog, serving
 from service.manifest import Manifest
@@ -169,7 +168,7 @@ class Session:
 
     def latest(self) -> tuple[Record | None, Standing]:
         """The newest upgrade and where it stands."""
-        return read_standing(self._state_dir, self._watchdog)
+        return record.standing(self._state_dir, self._status().get("rollout"))
 
     def give_up(self, found: Record) -> None:
         """Note that this one is not switched to."""
@@ -311,22 +310,6 @@ class Session:
             self._watchdog.order(path, body)
         except Unreachable as error:
             raise UpgradeError(f"the watchdog refused {path}: {error}") from None
-
-
-def read_standing(state_dir: Path, watchdog: Watchdog) -> tuple[Record | None, Standing]:
-    """The newest upgrade of a state directory, with or without a watchdog to ask."""
-    found = record.latest(state_dir)
-    rollout = None
-    with contextlib.suppress(Unreachable):
-        rollout = watchdog.rollout()
-    if found is None:
-        return None, stand(None, "", rollout, attended=False)
-    return found, stand(found.phase.value, found.id, rollout, attended=found.is_attended)
-
-
-def version_file(state_dir: Path) -> Path:
-    """What is in force by upgrades; need not be there."""
-    return state_dir / FILE
 
 
 def _row(check: dict[str, Any]) -> dict[str, Any]:

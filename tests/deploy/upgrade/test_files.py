@@ -57,6 +57,18 @@ def test_an_upgrade_takes_the_place_of_the_engine_section_and_of_nothing_else(si
     assert load(file, {}, upgraded=False) == before
 
 
+def test_config_show_says_whether_an_upgrade_counts(site):
+    file, _, put_in_force = site
+    shown = ["config", "show", "--config", str(file)]
+    assert "upgrade" not in CliRunner().invoke(app, shown).output.splitlines()[0]
+
+    put_in_force(model="new")
+    assert "# [engine] is that of upgrade" in CliRunner().invoke(app, shown).output
+
+    file.write_text(file.read_text().replace('"old"', '"newest"'))
+    assert "is not in force" in CliRunner().invoke(app, shown).output
+
+
 def test_who_edits_the_configuration_afterwards_is_obeyed(site):
     file, _, put_in_force = site
     put_in_force(model="new")
