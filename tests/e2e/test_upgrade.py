@@ -144,8 +144,8 @@ def test_a_trial_that_is_killed_leaves_nothing_behind(site):
     psutil.wait_procs([shadow], 20)
 
     assert not shadow.is_running()
-    status = json.loads(site.cli("upgrade", "--status", "--json").stdout)
-    assert (status["stand"], status["resume"]) == ("interrupted", "tries it again")
+    shown = json.loads(site.cli("status", "--json").stdout)
+    assert shown["upgrade"]["stand"] == "interrupted"
     forgotten = site.cli("upgrade", "--rollback")
     assert (forgotten.returncode, phase(site)) == (0, "cancelled")
     assert generations(site) == before
@@ -267,14 +267,17 @@ def test_the_embedded_engine_takes_its_own_place(tmp_path):
         assert running.rerank().ok
 
 
-def test_ctrl_c_ends_the_trial_in_order(site):
-    command = in_background(site, *to_version(site, 2, "--set", "engine.scripted.load_s=60"))
+def test_ctrl_c_ends_the_trial_and_gives_the_lent_replica_back(site):
+    options = ("--set", "engine.scripted.load_s=60", "--take", "replica-1")
+    command = in_background(site, *to_version(site, 2, *options))
     until("the shadow loads", lambda: shadows(site), 30)
+    lent = {one["id"]: one["phase"] for one in site.status()["replicas"]}
 
     command.send_signal(signal.SIGINT)
     said, _ = command.communicate(timeout=30)
 
+    assert lent == {"replica-0": "serving", "replica-1": "drained"}
     assert command.returncode == 130
     assert "--status" in said
     assert not shadows(site)
-    assert site.cli("upgrade", "--rollback").returncode == 0
+    site.wait_healthy(2)
