@@ -73,10 +73,18 @@ faults: $(VENV)/.dev ## hurt real processes under load and measure; writes build
 faults-full: $(VENV)/.dev ## the same with 30 minutes of saturation and a soak of 10 minutes
 	$(BIN)/python -m tests.faults --full $(ARGS)
 
+build/qwen3/tokenizer.json: $(VENV)/.dev ## Qwen3's vocabulary, for random weights on a host without network
+	@mkdir -p $(@D)
+	$(BIN)/python -c 'from shutil import copy; from tests.qwen3_vocabulary import tokenizer_json; copy(tokenizer_json(), "$@")'
+
 # on a GPU host nothing is installed: what runs it is .venv, or GPU_PYTHON=/opt/rankguard/bin/python
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 gpu-test: $(if $(filter fake,$(GPUS)),$(VENV)/.dev) ## prove the watchdog on this host's cards; GPUS=fake: on a fake driver
 	$(GPU_PYTHON) -m $(if $(filter fake,$(GPUS)),tests.gpu.fake test --fake --engine scripted --quick,deploy.gpu test) $(ARGS)
+
+ON_CPU := $(filter vllm-cpu,$(ENGINE))
+gpu-bench: $(if $(ON_CPU),$(VLLM)/.installed build/tiny-qwen3-reranker/config.json) ## our stack beside bare vLLM on this host's card; ENGINE=vllm-cpu: a tiny model
+	$(if $(ON_CPU),$(VLLM)/bin/python,$(GPU_PYTHON)) -m deploy.gpu bench $(if $(ON_CPU),--engine vllm-cpu --model build/tiny-qwen3-reranker) $(ARGS)
 
 $(CLIENTS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS)

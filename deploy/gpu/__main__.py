@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 
-from deploy.gpu import examine
+from deploy.gpu import examine, measure, render
 
 
 def main() -> int:
@@ -15,8 +15,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.gpu", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     examine.add_arguments(commands.add_parser("test", help="prove the watchdog on these cards"))
+    measure.add_arguments(commands.add_parser("bench", help="our stack beside bare vLLM here"))
+    render.add_arguments(commands.add_parser("render", help="results into docs/measurements.md"))
     given = parser.parse_args()
-    return examine.run(given)
+    runs = {"test": examine.run, "bench": measure.run, "render": render.run}
+    return runs[given.command](given)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ import importlib.util
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from deploy.gpu import about, cost, course, hang, listen, readings, record, vram
+from deploy.gpu import about, cost, course, hang, listen, model, readings, record, vram
 from deploy.gpu.course import Step
 from deploy.gpu.part import Book, Part
 from deploy.gpu.stack import Plan
+from service.worker.select import has_usable_gpu
 
 _FRAMES, _QUICK_FRAMES = 60, 5
 _COST_S, _QUICK_COST_S = 20.0, 8.0
@@ -33,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="whose process is stopped; auto: vllm where it is installed, else scripted",
     )
-    parser.add_argument("--model", type=Path, help="model folder; default: random weights")
-    parser.add_argument("--tokenizer", type=Path, help="tokenizer.json for random weights")
-    parser.add_argument("--python", default=sys.executable, help="interpreter that has vLLM")
+    model.add_arguments(parser)
     parser.add_argument("--only", nargs="*", metavar="PART", help="parts by name")
     parser.add_argument("--slack", type=float, default=1.0, help="factor on promised times")
     parser.add_argument("--quick", action="store_true", help="short recording and cost")
@@ -105,6 +105,19 @@ def _hang(given: argparse.Namespace, folder: Path) -> Part:
         engine = "vllm" if importlib.util.find_spec("vllm") else "scripted"
     plan = Plan(given.python, engine, folder)
     if engine == "vllm":
-        raise NotImplementedError
+        weights = model.folder_of(given)
+        plan = replace(plan, model=str(weights.resolve()), vllm=_small(given))
+        if not has_usable_gpu():
+            plan = replace(plan, gpus="none")
     cost_s = _QUICK_COST_S if given.quick else _COST_S
     return hang.run(plan, cost_s=cost_s, slack=given.slack, sleep=time.sleep)
+
+
+def _small(given: argparse.Namespace) -> dict[str, str | int | float | bool]:
+    """Less than half a card, whoever has the rest; in a quick run nothing is compiled."""
+    found: dict[str, str | int | float | bool] = {"kv_cache_memory_bytes": 1 << 30}
+    if has_usable_gpu():
+        found["gpu_memory_utilization"] = 0.4
+    if given.quick:
+        found["enforce_eager"] = True
+    return found
