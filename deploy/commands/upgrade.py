@@ -143,7 +143,8 @@ def _changes(model: str, engine: str, settings: list[str]) -> dict[str, str]:
             raise typer.Exit(_EXIT_USAGE)
         found[key] = value
     if model:
-        found["engine.model"] = model
+        # a folder is the same one wherever the replicas are started
+        found["engine.model"] = str(Path(model).resolve()) if Path(model).is_dir() else model
     if engine:
         found["engine.kind"] = engine
     return found

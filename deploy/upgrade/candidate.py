@@ -14,8 +14,8 @@ from service.settings import EngineSettings
 _HEADING = """\
 # Written by `rankguard upgrade` {name}, {at}.
 # It takes the place of [engine] in the configuration for as long as that section stays as it was;
-# who changes it there is obeyed again. To settle it: copy this [engine] there, restart the
-# watchdog, remove this file. To go back: rankguard upgrade --rollback.
+# who changes it there is obeyed again. To settle it: copy this [engine] there and remove this
+# file. To go back: rankguard upgrade --rollback.
 """
 
 

@@ -78,6 +78,7 @@ class Session:
         self._watchdog = Watchdog(config.monitor.port)
         try:
             self._environment = self._watchdog.environment()
+            self._home = self._watchdog.folder()
         except Unreachable as error:
             raise UpgradeError(f"an upgrade needs the watchdog: {error}") from None
         self._now = load(file, self._environment)
@@ -236,7 +237,7 @@ class Session:
         )
         if where.problem:
             raise UpgradeError(f"{where.problem}; nothing was changed")
-        return Shadow(folder, self._file, self._environment, where.gpu_uuid)
+        return Shadow(folder, self._file, self._environment, where.gpu_uuid, home=self._home)
 
     def _running(self) -> Manifest | None:
         found = serving(self._state_dir)

@@ -42,7 +42,15 @@ class Shadow:
         config: Path | None,
         environment: Mapping[str, str],
         gpu_uuid: str | None,
+        *,
+        home: Path | None = None,
     ) -> None:
+        """Prepare it.
+
+        Args:
+            home: the folder in which replicas are started; None: this process's own.
+        """
+        self._home = home
         self._folder = folder
         self._log = folder / "shadow.log"
         self._environment = dict(environment)
@@ -69,6 +77,7 @@ class Shadow:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
+                cwd=self._home,
                 start_new_session=True,
                 **_as_owner(self._folder),
             )

@@ -55,6 +55,13 @@ class Watchdog:
         )
         return str(answer.get("message", "done")) if isinstance(answer, dict) else "done"
 
+    def folder(self) -> Path | None:
+        """Where the replicas are started, for relative paths; None where it cannot be read."""
+        try:
+            return Path(f"/proc/{int(self.status()['watchdog']['pid'])}/cwd").readlink()
+        except (OSError, ValueError):
+            return None
+
     def environment(self) -> dict[str, str]:
         """What the replicas are started with; this process's own where it cannot be read."""
         pid = self.status()["watchdog"]["pid"]
