@@ -82,6 +82,7 @@ class Host(http.server.ThreadingHTTPServer):
     def __init__(self, address, port, *, ready):
         super().__init__((address, port), _Gateway)
         self.ready = ready
+        self.breaks = False
         self.answered = 0
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -94,6 +95,9 @@ class _Gateway(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.breaks:
+            self.close_connection = True
+            return
         if self.server.ready:
             self.server.answered += 1
         self._answer(200 if self.server.ready else 503)
@@ -171,6 +175,31 @@ def test_no_request_is_lost_when_the_hosts_change_places(balanced):
     until("both take traffic", lambda: _post(url) == 200 and first.answered > 0, 15)
 
     second.ready = False  # drains: answers 503 from now on
+    answers = [_post(url) for _ in range(40)]
+
+    assert answers == [200] * 40
+
+
+@pytest.mark.real
+def test_no_request_is_lost_on_a_host_whose_connections_break(balanced):
+    url, (first, _) = balanced
+    first.ready = True
+    until("both take traffic", lambda: _post(url) == 200 and first.answered > 0, 15)
+
+    first.breaks = True  # its gateway is killed with requests in hand, again and again
+    answers = [_post(url) for _ in range(40)]
+
+    assert answers == [200] * 40
+
+
+@pytest.mark.real
+def test_no_request_is_lost_when_a_host_is_gone(balanced):
+    url, (first, _) = balanced
+    first.ready = True
+    until("both take traffic", lambda: _post(url) == 200 and first.answered > 0, 15)
+
+    first.shutdown()
+    first.server_close()
     answers = [_post(url) for _ in range(40)]
 
     assert answers == [200] * 40
