@@ -21,7 +21,7 @@ class Row:
     Attributes:
         rank: its place now, from 1.
         before: its place in the list as it was sent, from 1.
-        score: from 0 to 1.
+        score: from 0 to 1; None where nothing scored it.
         truncated: it did not fit whole.
         span: from which character to which the best window of a long document goes.
         error: why it has no score; empty when it has one.
@@ -29,8 +29,9 @@ class Row:
 
     rank: int
     before: int
-    score: float
+    score: float | None
     text: str
+    title: str = ""
     truncated: bool = False
     span: tuple[int, int] | None = None
     error: str = ""
@@ -95,25 +96,25 @@ def read_answer(body: object, documents: Sequence[str], timing: Timing) -> Answe
         BadAnswer: it has another shape, or names documents that were not sent.
     """
     try:
-        whole = _mapping(body)
+        whole = as_mapping(body)
         results = whole["results"]
         if not isinstance(results, list):
             raise BadAnswer("results is no list")
         rows = tuple(
-            _row(rank, _mapping(item), documents) for rank, item in enumerate(results, start=1)
+            _row(rank, as_mapping(item), documents) for rank, item in enumerate(results, start=1)
         )
-        usage, meta = _mapping(whole.get("usage") or {}), _mapping(whole.get("meta") or {})
+        usage, meta = as_mapping(whole.get("usage") or {}), as_mapping(whole.get("meta") or {})
         warnings = meta.get("warnings") or []
         said = tuple(str(item) for item in warnings) if isinstance(warnings, list) else ()
         return Answer(
-            rows, str(whole.get("model", "")), _int(usage.get("total_tokens", 0)), timing, said
+            rows, str(whole.get("model", "")), as_whole(usage.get("total_tokens", 0)), timing, said
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise BadAnswer(f"not an answer of /v1/rerank: {error}") from None
 
 
 def _row(rank: int, item: Mapping[str, object], documents: Sequence[str]) -> Row:
-    index = _int(item["index"])
+    index = as_whole(item["index"])
     if index < 0:
         raise BadAnswer(f"index {index}")
     score = float(str(item["relevance_score"]))
@@ -124,18 +125,30 @@ def _row(rank: int, item: Mapping[str, object], documents: Sequence[str]) -> Row
         score=score if math.isfinite(score) else 0.0,
         text=documents[index],
         truncated=item.get("truncated") is True,
-        span=(_int(span[0]), _int(span[1])) if isinstance(span, list) and len(span) == 2 else None,
+        span=(as_whole(span[0]), as_whole(span[1]))
+        if isinstance(span, list) and len(span) == 2
+        else None,
         error=str(item.get("error") or ""),
     )
 
 
-def _mapping(value: object) -> Mapping[str, object]:
+def as_mapping(value: object) -> Mapping[str, object]:
+    """The value itself.
+
+    Raises:
+        BadAnswer: it is no object.
+    """
     if not isinstance(value, dict):
         raise BadAnswer(f"a {type(value).__name__} where an object belongs")
     return value
 
 
-def _int(value: object) -> int:
+def as_whole(value: object) -> int:
+    """The value itself.
+
+    Raises:
+        TypeError: it is no whole number.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{value!r} is no whole number")
     return value

@@ -51,15 +51,21 @@ class Desk:
         self._place = place
         self._words = words
 
-    def opened(self) -> tuple[str, dict[str, object]]:
-        """Who answers and what it wants users to know; and the instruction's box."""
+    def opened(self) -> tuple[str, dict[str, object], str]:
+        """Who answers and what it wants users to know; the instruction's box; can it search."""
         served = self._place.gateway.served()
         if served is None:
             down = sentence(Refused(0, Cause.DOWN), self._words)
-            return show.head(self._words, status=down), gr.update(info=None)
+            return show.head(self._words, status=down), gr.update(info=None), ""
+        enabled = self._place.gateway.has_search()
+        search = self._words.search_off if enabled is False else self._words.search_hint
         info = None if served.takes_instruction else self._words.no_instruction
         status = " · ".join(filter(None, (served.model, served.engine)))
-        return show.head(self._words, status, served.notice), gr.update(info=info)
+        return (
+            show.head(self._words, status, served.notice),
+            gr.update(info=info),
+            show.hint(search),
+        )
 
     def uploaded(self, file: str | None) -> tuple[dict[str, object], str]:
         """The box for typing, and a sentence about the file."""
@@ -97,6 +103,24 @@ class Desk:
             shown = show.trouble(sentence(refused, self._words))
         asked = self._asked(question, first, request)
         return shown, as_curl(asked), as_python(asked)
+
+    def search(self, query: str, top: float) -> str:
+        """The passages' HTML."""
+        if not query.strip():
+            return show.trouble(self._words.no_query)
+        try:
+            return show.found(
+                self._place.gateway.search(clean(query).strip(), int(top)), self._words
+            )
+        except Refused as refused:
+            return show.trouble(self._no_search(refused))
+
+    def _no_search(self, refused: Refused) -> str:
+        if refused.status != 404:
+            return sentence(refused, self._words)
+        if self._place.gateway.has_search():
+            return self._words.search_no_index
+        return self._words.search_off
 
     def _question(self, query: str, typed: str, file: str | None) -> Question:
         if not query.strip():

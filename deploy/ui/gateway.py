@@ -12,7 +12,9 @@ import requests
 
 from deploy.ui.answer import Answer, BadAnswer, read_answer, read_timing
 from deploy.ui.complaint import Cause, Refused
+from deploy.ui.findings import Findings, read_findings
 
+_SEARCH = "/v1/search"
 _CONNECT_S = 2.0
 _MODELS_S = 3.0
 _GRACE_S = 5.0  # over the service's own deadline: its word is better than our timeout
@@ -84,6 +86,27 @@ class Gateway:
             return read_answer(_json(response), documents, timing)
         except BadAnswer:
             raise Refused(0, Cause.STRANGE) from None
+
+    def search(self, query: str, top: int) -> Findings:
+        """Ask for the best passages of what is indexed.
+
+        Raises:
+            Refused: there are none to be had; says why.
+        """
+        body: dict[str, object] = {"query": query, "top": top}
+        try:
+            return read_findings(_json(self._ask("POST", _SEARCH, body, self._timeout_s)))
+        except BadAnswer:
+            raise Refused(0, Cause.STRANGE) from None
+
+    def has_search(self) -> bool | None:
+        """Whether the service searches at all; None when nobody says."""
+        try:
+            self._ask("GET", _SEARCH, None, _MODELS_S)
+        except Refused as refused:
+            # the path is there for POST only, and only when it is enabled
+            return {404: False, 405: True}.get(refused.status)
+        return None
 
     def served(self) -> Served | None:
         """What answers now; None when nobody says."""

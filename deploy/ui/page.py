@@ -49,13 +49,16 @@ def build(place: Place, words: Words) -> gr.Blocks:
     page = gr.Blocks(title="rankguard", analytics_enabled=False, delete_cache=(3600, 3600))
     with page:
         top = gr.HTML(show.head(words))
-        with gr.Tabs(), gr.Tab(words.rerank_tab):
-            inputs = _inputs(place, words, desk)
-            _answers(words, desk, inputs)
+        with gr.Tabs():
+            with gr.Tab(words.rerank_tab):
+                inputs = _inputs(place, words, desk)
+                _answers(words, desk, inputs)
+            with gr.Tab(words.search_tab):
+                found = _search(words, desk)
         page.load(
             desk.opened,
             None,
-            [top, inputs.instruction],
+            [top, inputs.instruction, found],
             show_progress="hidden",
             api_visibility="private",
         )
@@ -120,6 +123,18 @@ def _answers(words: Words, desk: Desk, inputs: Inputs) -> None:
     _on(button.click, desk.rerank, inputs.all(), answered)
     chosen = _on(examples.click, _example, [examples], [inputs.query, inputs.typed, inputs.file])
     _on(chosen.then, desk.rerank, inputs.all(), answered)
+
+
+def _search(words: Words, desk: Desk) -> gr.HTML:
+    with gr.Row(equal_height=True):
+        query = gr.Textbox(label=words.query, placeholder=words.search_query_hint, lines=2, scale=4)
+        top = gr.Number(
+            label=words.top_k, value=10, minimum=1, maximum=100, precision=0, scale=1, min_width=90
+        )
+    button = gr.Button(words.search, variant="primary", elem_classes="rg-main")
+    found = gr.HTML(elem_id="found")
+    _on(button.click, desk.search, [query, top], [found])
+    return found
 
 
 def _code(language: Literal["shell", "python"]) -> gr.Code:

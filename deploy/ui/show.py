@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from deploy.ui.answer import Answer, Row, Timing
+from deploy.ui.findings import STAGES, Findings
 from deploy.ui.words import Words
 
 MOST_ROWS = 100
@@ -22,15 +23,28 @@ def order(answer: Answer, words: Words, title: str = "", was: str = "") -> str:
         was: how to say the place before, with `{place}`; empty: the place in the request.
     """
     heading = f"<h3 class='rg-side'>{safe(title)}</h3>" if title else ""
-    shown = answer.rows[:MOST_ROWS]
-    rows = "".join(_row(row, words, was or words.was) for row in shown)
-    rest = len(answer.rows) - len(shown)
-    more = f"<p class='rg-note'>{safe(words.more_rows.format(count=rest))}</p>" if rest else ""
+    rest = len(answer.rows) - MOST_ROWS
+    more = f"<p class='rg-note'>{safe(words.more_rows.format(count=rest))}</p>" if rest > 0 else ""
     notes = "".join(f"<p class='rg-note'>{safe(text)}</p>" for text in answer.warnings)
     return (
         f"<section class='rg-order'>{heading}{_facts(answer, words)}"
-        f"<ol class='rg-rows'>{rows}</ol>{more}{notes}</section>"
+        f"{_rows(answer.rows, words, was or words.was)}{more}{notes}</section>"
     )
+
+
+def found(findings: Findings, words: Words) -> str:
+    """What a search found: passages with their source, and each stage's time."""
+    if not findings.rows:
+        return hint(words.search_empty)
+    rows = _rows(findings.rows, words, words.was_recalled if findings.reranked else "")
+    names = dict(zip(STAGES, words.stages, strict=True))
+    facts = [
+        ("", " + ".join(findings.models)),
+        (words.candidates, str(findings.candidates)),
+        *((names[name], _ms(ms)) for name, ms in findings.times_ms.items()),
+    ]
+    why = f"<p class='rg-note'>{safe(findings.why)}</p>" if findings.why else ""
+    return f"<section class='rg-order'>{_list(facts)}{rows}{why}</section>"
 
 
 def side_by_side(first: str, second: str) -> str:
@@ -61,21 +75,35 @@ def head(words: Words, status: str = "", notice: str = "") -> str:
     )
 
 
-def _row(row: Row, words: Words, was: str) -> str:
-    width = max(0.0, min(1.0, row.score)) * 100
-    best = " rg-best" if row.rank == 1 and not row.error else ""
-    score = "–" if row.error else f"{row.score:.4f}"
-    marks = [_movement(row, words, was)]
+def _rows(rows: Sequence[Row], words: Words, was: str) -> str:
+    # counted anew: a search may leave out passages between two that it shows
+    shown = enumerate(rows[:MOST_ROWS], start=1)
+    return f"<ol class='rg-rows'>{''.join(_row(n, row, words, was) for n, row in shown)}</ol>"
+
+
+def _row(number: int, row: Row, words: Words, was: str) -> str:
+    best = " rg-best" if number == 1 and not row.error else ""
+    marks = [_bar(row), _movement(row, words, was) if was else ""]
     if row.truncated:
         marks.append(f"<span class='rg-mark rg-cut'>✂ {safe(words.truncated)}</span>")
     if row.error:
         marks.append(f"<span class='rg-mark rg-bad'>{safe(row.error)}</span>")
+    title = f"<p class='rg-title' dir='auto'>{safe(row.title)}</p>" if row.title else ""
     return (
-        f"<li class='rg-row{best}'><span class='rg-rank'>{row.rank}</span>"
-        f"<div class='rg-body'><div class='rg-line'>"
+        f"<li class='rg-row{best}'><span class='rg-rank'>{number}</span>"
+        f"<div class='rg-body'><div class='rg-line'>{''.join(marks)}</div>"
+        f"{title}<p class='rg-text' dir='auto'>{_text(row)}</p></div></li>"
+    )
+
+
+def _bar(row: Row) -> str:
+    if row.score is None:
+        return ""
+    width = max(0.0, min(1.0, row.score)) * 100
+    score = "–" if row.error else f"{row.score:.4f}"
+    return (
         f"<span class='rg-bar' aria-hidden='true'><i style='width:{width:.1f}%'></i></span>"
-        f"<span class='rg-score'>{score}</span>{''.join(marks)}</div>"
-        f"<p class='rg-text' dir='auto'>{_text(row)}</p></div></li>"
+        f"<span class='rg-score'>{score}</span>"
     )
 
 
@@ -116,6 +144,10 @@ def _facts(answer: Answer, words: Words) -> str:
         (words.tokens, f"{answer.tokens:,}"),
         *_times(answer.timing, words),
     ]
+    return _list(facts)
+
+
+def _list(facts: Sequence[tuple[str, str]]) -> str:
     items = "".join(
         f"<span>{f'<b>{safe(name)}</b> ' if name else ''}{safe(value)}</span>"
         for name, value in facts

@@ -52,8 +52,14 @@ class Words:
     more_rows: str
     as_code: str
     results_empty: str
+    search_query_hint: str
+    search_hint: str
     search_off: str
+    search_no_index: str
     search_empty: str
+    was_recalled: str
+    candidates: str
+    stages: tuple[str, str, str, str]
     no_query: str
     no_documents: str
     down: str
@@ -116,8 +122,15 @@ EN = Words(
     more_rows="{count} more, with lower scores, are not shown.",
     as_code="The same as a command or a program",
     results_empty="The order appears here.",
-    search_off="Search is not enabled in this service.",
+    search_query_hint="What do you look for in the indexed folders?",
+    search_hint="Finds passages of indexed folders: recalled by vectors or words, then reranked.",
+    search_off="Search is not enabled. Set enabled = true under [service.search] in rankguard.toml,"
+    " restart, and index a folder: rankguard search index FOLDER",
+    search_no_index="Nothing is indexed yet for this model: rankguard search index FOLDER",
     search_empty="Nothing was found.",
+    was_recalled="recalled as {place}",
+    candidates="candidates",
+    stages=("embedded", "recalled", "reranked", "in all"),
     no_query="Type a query first.",
     no_documents="Give at least one document: a line on the right, or a file.",
     down="The service does not answer: nothing listens at its address. Does it run (rankguard up)?",
@@ -194,8 +207,15 @@ ZH = Words(
     more_rows="另有 {count} 条得分更低，未显示。",
     as_code="用命令或程序发出同样的请求",
     results_empty="排序结果显示在这里。",
-    search_off="此服务没有启用搜索。",
+    search_query_hint="想在已索引的文件夹里找什么？",
+    search_hint="在已索引的文件夹中查找段落：先用向量或词语召回，再重排序。",
+    search_off="此服务没有启用搜索。请在 rankguard.toml 的 [service.search] 下设置 enabled = true，"
+    "重启后索引文件夹：rankguard search index FOLDER",
+    search_no_index="当前模型还没有索引：rankguard search index FOLDER",
     search_empty="没有找到结果。",
+    was_recalled="召回时第 {place} 位",
+    candidates="候选",
+    stages=("向量化", "召回", "重排序", "总计"),
     no_query="请先输入查询。",
     no_documents="请至少给出一条文档：在右侧输入一行，或上传文件。",
     down="服务没有响应：该地址上没有程序在监听。请确认 rankguard up 正在运行。",

@@ -2,63 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import socket
-import threading
-from dataclasses import dataclass, field
 
 import pytest
 
 from deploy.ui.complaint import Cause, Refused
 from deploy.ui.gateway import BadKeyFile, Gateway, Served, read_key
+from tests.deploy.ui.conftest import FINDINGS
 from tests.waiting import free_port
-
-RANKED = {
-    "model": "m",
-    "results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}],
-    "usage": {"total_tokens": 5},
-}
-
-
-@dataclass
-class Service:
-    """What it answers next, and what it got."""
-
-    url: str = ""
-    status: int = 200
-    body: object = field(default_factory=lambda: RANKED)
-    headers: dict = field(default_factory=dict)
-    got: list = field(default_factory=list)
-
-
-@pytest.fixture
-def service():
-    told = Service()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            told.got.append((self.path, dict(self.headers), json.loads(raw) if raw else None))
-            answer = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
-            self.send_response(told.status)
-            for name, value in told.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def do_GET(self):
-            self.do_POST()
-
-        def log_message(self, *_arguments):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
-        told.url = f"http://127.0.0.1:{listening.server_port}"
-        yield told
-        listening.shutdown()
 
 
 def ask(service, key_file=None, instruction=""):
@@ -152,6 +103,31 @@ def test_no_answer_in_time_is_slow():
             gateway.rerank("q", ["a"], "")
 
     assert (caught.value.status, caught.value.cause) == (0, Cause.SLOW)
+
+
+def test_a_search_sends_what_is_looked_for_and_reads_passages(service):
+    service.body = FINDINGS
+
+    found = Gateway(service.url, None, 5.0).search("q", 3)
+
+    path, _, body = service.got[0]
+    assert (path, body) == ("/v1/search", {"query": "q", "top": 3})
+    assert [row.text for row in found.rows] == ["words"]
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"),
+    [
+        pytest.param(404, False, id="no such path: not enabled"),
+        pytest.param(405, True, id="for POST only: enabled"),
+        pytest.param(401, None, id="nobody says"),
+        pytest.param(200, None, id="something else"),
+    ],
+)
+def test_it_knows_whether_the_service_searches(service, status, wanted):
+    service.status, service.body = status, {}
+
+    assert Gateway(service.url, None, 5.0).has_search() is wanted
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,12 @@ if CHROMIUM is None:
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-INSTRUCTIONS = '[service.instructions]\nfaq = "Find the answer to a question"\n'
+MORE = """
+[service.instructions]
+faq = "Find the answer to a question"
+[service.search]
+enabled = true
+"""
 WAIT_MS = 30_000
 
 
@@ -29,7 +34,7 @@ def running(tmp_path_factory):
     port = free_port()
     environ = {"RANKGUARD_UI__ENABLED": "true", "RANKGUARD_UI__PORT": str(port)}
     folder = tmp_path_factory.mktemp("ui")
-    with stack(folder, engine="embedded", more=INSTRUCTIONS, environment=environ) as started:
+    with stack(folder, engine="embedded", more=MORE, environment=environ) as started:
         started.page = f"http://127.0.0.1:{port}/"
         started.start("up", "up")
         started.wait_ready(limit_s=START_S)
@@ -248,6 +253,26 @@ def test_the_command_on_the_page_gives_the_same_order(visit):
 
     results = json.loads(done.stdout)["results"]
     assert [item["document"]["text"] for item in results] == texts(page)
+
+
+def test_the_search_tab_says_how_to_begin_and_then_finds_the_passage(visit, running, tmp_path):
+    pytest.importorskip("pymilvus", reason="the extra search is not installed")
+    page = visit()
+    page.get_by_role("tab", name="Search").click()
+    page.get_by_label("Query").last.fill("how do I drain a replica?")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("Nothing is indexed yet").wait_for()
+
+    (tmp_path / "drain.md").write_text("# Draining\n\nrankguard replica drain replica-0\n")
+    (tmp_path / "ferry.md").write_text("# Ferry\n\nThe ferry leaves at nine.\n")
+    indexed = running.cli("search", "index", str(tmp_path))
+    assert indexed.returncode == 0, indexed.stderr
+    page.keyboard.press("Control+Enter")
+    first = page.locator("#found .rg-row").first
+    first.wait_for()
+
+    assert "drain.md" in first.inner_text()
+    assert "candidates 2" in page.locator("#found .rg-facts").inner_text()
 
 
 def test_nothing_of_gradio_is_left_on_the_page(visit):
