@@ -274,8 +274,11 @@ class Answer:
 class Load:
     """Concurrent clients that rerank until told to stop; keeps every answer."""
 
-    def __init__(self, target: Stack, clients: int = 8, documents: int = 4) -> None:
+    def __init__(
+        self, target: Stack, clients: int = 8, documents: int = 4, timeout_s: float = 60.0
+    ) -> None:
         self._target = target
+        self._timeout_s = timeout_s
         self._stop = threading.Event()
         self._documents = [WRONG, RIGHT] * (documents // 2)
         self.answers: list[Answer] = []
@@ -297,7 +300,7 @@ class Load:
     def _ask(self, session: requests.Session, body: dict[str, object]) -> None:
         began = time.monotonic()
         try:
-            got = session.post(f"{self._target.url}/v1/rerank", json=body, timeout=60)
+            got = session.post(f"{self._target.url}/v1/rerank", json=body, timeout=self._timeout_s)
             answer = Answer(time.monotonic() - began, got.status_code, got.text)
         except requests.RequestException as error:
             answer = Answer(time.monotonic() - began, 0, repr(error))

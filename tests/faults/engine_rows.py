@@ -19,6 +19,7 @@ from tests.faults.result import Bounds
 _ROOT = Path(__file__).parents[2]
 _PYTHON = _ROOT / "build" / "venv-vllm" / "bin" / "python"
 _MODEL = _ROOT / "build" / "tiny-qwen3-reranker"
+_PATIENCE_S = 280.0  # of clients and gateway: a busy machine loads vLLM for minutes
 _VLLM = Layout(
     replicas=1,
     engine="vllm",
@@ -30,7 +31,8 @@ _VLLM = Layout(
         ("ENGINE__MAX_MODEL_LEN", "2048"),
         ("ENGINE__SELF_CHECK", "warn"),  # random weights know nothing of Paris
         ("ENGINE__VLLM__KV_CACHE_MEMORY_BYTES", str(1 << 30)),
-        ("SERVICE__REQUEST_TIMEOUT_S", "55"),  # as long as the load's clients wait
+        ("ENGINE__VLLM__ENFORCE_EAGER", "true"),
+        ("SERVICE__REQUEST_TIMEOUT_S", str(_PATIENCE_S)),
     ),
 )
 _EMBEDDED = Layout(engine="embedded", settings=PATIENT)
@@ -73,6 +75,7 @@ _REAL = Fault(
     clients=2,
     missing=_no_vllm,
     limit_s=300.0,
+    patience_s=_PATIENCE_S,
 )
 
 ROWS: tuple[Fault, ...] = (

@@ -59,6 +59,8 @@ class Fault:
         mend: takes away what caused it, once it was detected; may look around before.
         settle_s: for a twin: how long the watchdog is given to do something wrong.
         alone: nothing else runs on its stack.
+        limit_s: how long detection, and then recovery, may take at all. patience_s: how long a
+            client waits for its answer.
         missing: why it cannot be run on this machine; empty when it can.
     """
 
@@ -81,3 +83,4 @@ class Fault:
     alone: bool = False
     missing: Callable[[], str] = never_missing
     limit_s: float = 60.0
+    patience_s: float = 60.0

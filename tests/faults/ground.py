@@ -197,8 +197,17 @@ def ground(layout: Layout) -> Iterator[Ground]:
         held.enter_context(made.closing)
         made.watch()
         running.start("gateway", "serve")
-        running.wait_ready(layout.replicas, limit_s=layout.start_s)
+        try:
+            running.wait_ready(layout.replicas, limit_s=layout.start_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {_last_words(running)}") from error
         yield made
+
+
+def _last_words(running: Stack) -> str:
+    """The ends of all logs: the folder does not outlive the failure."""
+    logs = [*running.folder.glob("*.log"), *running.state_dir.glob("logs/*/*.log")]
+    return "\n".join(f"{path.name}: {path.read_text(errors='replace')[-600:]}" for path in logs)
 
 
 def _no_resets(folder: Path) -> dict[str, str]:

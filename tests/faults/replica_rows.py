@@ -111,9 +111,9 @@ def _refused_for_good(course: Course) -> Iterator[str]:
         yield f"answered {codes}, not 422"
     if course.restarts() != before:
         yield "the second time it ended an engine still"
-    innocent = on.stack.rerank(query="what is it", documents=["a window", "a door"])
+    innocent = on.stack.rerank(query="what is it", documents=["a window", "a wall"])
     if innocent.status_code != 200:
-        yield f"the same query without it is answered {innocent.status_code}"
+        yield f"other texts are answered {innocent.status_code}"
 
 
 ROWS: tuple[Fault, ...] = (

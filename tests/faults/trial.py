@@ -21,7 +21,7 @@ def attempt(fault: Fault, on: Ground, slack: float) -> Result:
     """The fault's row. What goes wrong in it makes the row fail, and nothing else."""
     result = Result(fault.id, fault.name, fault.must_act)
     course = Course(on)
-    load = Load(on.stack, fault.clients, fault.documents)
+    load = Load(on.stack, fault.clients, fault.documents, fault.patience_s)
     trouble = []
     try:
         if fault.clients:
