@@ -69,15 +69,7 @@ class Lexicon:
                 added = self._database.execute(
                     "insert into passage (id, folder, source, place, title, text, digest)"
                     " values (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        passage.id,
-                        passage.folder,
-                        passage.source,
-                        passage.place,
-                        passage.title,
-                        passage.text,
-                        passage.digest,
-                    ),
+                    (passage.id, *passage.fields().values()),
                 )
                 self._database.execute(
                     "insert into words (rowid, tokens) values (?, ?)",

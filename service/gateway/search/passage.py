@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,17 @@ class Passage:
         name = "\0".join((self.folder, self.source, str(self.place)))
         return str(uuid.UUID(bytes=hashlib.sha256(name.encode("utf-8")).digest()[:16]))
 
+    def fields(self) -> dict[str, str | int]:
+        """As a store keeps it, by the names in `FIELDS`."""
+        return {name: getattr(self, name) for name in FIELDS}
+
     @property
     def whole(self) -> str:
         """What is embedded, matched and reranked: the text under its title."""
         return f"{self.title}\n\n{self.text}" if self.title else self.text
+
+
+FIELDS = tuple(field.name for field in fields(Passage))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ TEXT = frozenset({".txt", ".text", ".rst", ".adoc", ".org"})
 HTML = frozenset({".html", ".htm", ".xhtml"})
 JSONL = frozenset({".jsonl", ".ndjson"})
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
 _ID_FIELDS = ("id", "_id", "url")
 
 
@@ -65,7 +68,7 @@ class Reader:
         self, folder: str, where: str, name: str, descriptor: int
     ) -> Iterator[Source | Skipped]:
         if not _is_text(where):
-            yield Skipped(where.encode("utf-8", "replace").decode(), "its name is not UTF-8")
+            yield Skipped(where.encode("utf-8", "replace").decode(), "its name is no plain text")
             return
         try:
             # not blocking: opening a pipe that nobody writes to would wait for ever
@@ -140,16 +143,26 @@ def _record(folder: str, where: str, place: str, number: int, line: bytes) -> So
     named = (item[name] for name in _ID_FIELDS if isinstance(item.get(name), str | int))
     title = item["title"] if isinstance(item.get("title"), str) else ""
     name = f"{where}#{next(named, number)}"
-    return Source(folder, name, title, item["text"], is_markdown=False)
+    if not _is_text(name):
+        return Skipped(place, "its id is no plain text")
+    return Source(folder, name, _mended(title), _mended(item["text"]), is_markdown=False)
+
+
+def _mended(text: str) -> str:
+    """JSON may spell half a surrogate pair and NUL, which no store takes."""
+    return _UNFIT.sub("\ufffd", text)
 
 
 def _is_text(name: str) -> bool:
-    """Python reads a name that is no UTF-8 into half surrogates, which no store takes."""
+    """Python reads a name that is no UTF-8 into half surrogates, which no store takes.
+
+    Nor does a query language take control characters in a string.
+    """
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
         return False
-    return True
+    return _CONTROL.search(name) is None
 
 
 def _decoded(content: bytes) -> str | None:

@@ -6,23 +6,20 @@ and would hide that the folder is in use.
 
 from __future__ import annotations
 
-import json
+import functools
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from service.embedding import Vector
-from service.gateway.search.passage import Hit, Mark, Passage
+from service.gateway.search.passage import FIELDS, Hit, Mark, Passage
 from service.gateway.search.store import NothingIndexed, StoreError
+from service.gateway.search.stores import milvus_row
 
 PAGE = 1000
 """Passages of one source list that are read or removed at once."""
-
-_FIELDS = ("folder", "source", "place", "title", "text", "digest")
 
 
 class MilvusLiteStore:
@@ -86,13 +83,18 @@ class MilvusLiteStore:
     def _schema(self, dimension: int) -> Any:
         field, kind = self._lite.FieldSchema, self._lite.DataType
         texts = [
-            field(name=name, dtype=kind.VARCHAR, max_length=65_535)
-            for name in _FIELDS
+            field(name=name, dtype=kind.VARCHAR, max_length=milvus_row.TEXT_BYTES)
+            for name in FIELDS
             if name != "place"
         ]
         return self._lite.CollectionSchema(
             fields=[
-                field(name="id", dtype=kind.VARCHAR, is_primary=True, max_length=36),
+                field(
+                    name="id",
+                    dtype=kind.VARCHAR,
+                    is_primary=True,
+                    max_length=milvus_row.ID_CHARS,
+                ),
                 field(name="place", dtype=kind.INT64),
                 *texts,
                 field(name="vector", dtype=kind.FLOAT_VECTOR, dim=dimension),
@@ -100,37 +102,29 @@ class MilvusLiteStore:
         )
 
     def put(self, passages: Sequence[Passage], vectors: Sequence[Vector]) -> None:
-        rows = [
-            {
-                "id": passage.id,
-                **{name: getattr(passage, name) for name in _FIELDS},
-                "vector": np.frombuffer(vector.packed, dtype="<f4").tolist(),
-            }
-            for passage, vector in zip(passages, vectors, strict=True)
-        ]
+        rows = milvus_row.rows(passages, vectors)
         self._do(lambda: self._collection.upsert(rows))
 
     def remove(self, folder: str, sources: Sequence[str]) -> None:
         for start in range(0, len(sources), PAGE):
             page = list(sources[start : start + PAGE])
-            where = f"folder == {json.dumps(folder)} and source in {json.dumps(page)}"
-            rows = self._query(where, ["id"])
+            rows = self._query(milvus_row.where(folder, page), ["id"])
             if rows:
                 ids = [row["id"] for row in rows]
-                self._do(lambda ids=ids: self._collection.delete(ids))
+                self._do(functools.partial(self._collection.delete, ids))
 
     def marks(self, folder: str) -> Iterable[Mark]:
-        for row in self._query(f"folder == {json.dumps(folder)}", ["source", "place", "digest"]):
+        for row in self._query(milvus_row.where(folder), ["source", "place", "digest"]):
             yield Mark(row["source"], int(row["place"]), row["digest"])
 
     def nearest(self, vector: Vector, limit: int) -> list[Hit]:
-        asked = np.frombuffer(vector.packed, dtype="<f4").tolist()
+        asked = vector.values()
         [found] = self._do(
             lambda: self._collection.search(
-                [asked], top_k=limit, metric_type="COSINE", output_fields=list(_FIELDS)
+                [asked], top_k=limit, metric_type="COSINE", output_fields=list(FIELDS)
             )
         )
-        return list(_hits(found))
+        return milvus_row.hits(found)
 
     def close(self) -> None:
         with self._lock:
@@ -148,9 +142,3 @@ class MilvusLiteStore:
                 return work()
         except (self._lite.MilvusLiteError, self._lite.FilterError, OSError) as error:
             raise StoreError(f"Milvus Lite: {error}") from error
-
-
-def _hits(rows: Iterable[dict[str, Any]]) -> Iterator[Hit]:
-    for row in rows:
-        fields = {name: row["entity"][name] for name in _FIELDS}
-        yield Hit(Passage(**fields), float(row["distance"]))
