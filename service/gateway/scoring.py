@@ -117,14 +117,16 @@ class Scoring:
         """Put an answered call into the metrics."""
         metrics = self._metrics
         for one in scored:
+            good = [score for score in one.scores if score.error is None]
+            truncated = sum([score.truncated for score in one.scores])
             metrics.documents.inc(len(one.scores))
             metrics.request_documents.observe(len(one.scores))
             metrics.tokens.inc(one.tokens)
-            metrics.truncated.inc(sum(score.truncated for score in one.scores))
-            metrics.unscored.inc(sum(score.error is not None for score in one.scores))
-            metrics.relevance.observe(
-                ranking.sigmoid(score.logit) for score in one.scores if score.error is None
-            )
+            if truncated:
+                metrics.truncated.inc(truncated)
+            if len(good) < len(one.scores):
+                metrics.unscored.inc(len(one.scores) - len(good))
+            metrics.relevance.observe([ranking.sigmoid(score.logit) for score in good])
 
     def _begin(self, request: RerankRequest) -> _Work:
         fingerprint = self._replicas.fingerprint
@@ -135,9 +137,13 @@ class Scoring:
         )
         keys = self._cache.keys(scope, request.query, request.documents)
         claim = self._cache.claim(keys)
-        self._metrics.cache_hits.inc(len(claim.known))
-        self._metrics.cache_misses.inc(len(claim.own))
-        self._metrics.cache_shared.inc(sum(map(len, claim.shared.values())))
+        # a counter is a lock and a call: most requests have news for one of the three
+        if claim.known:
+            self._metrics.cache_hits.inc(len(claim.known))
+        if claim.own:
+            self._metrics.cache_misses.inc(len(claim.own))
+        if claim.shared:
+            self._metrics.cache_shared.inc(sum(map(len, claim.shared.values())))
         work = _Work(request, fingerprint, keys)
         work.take(claim)
         return work

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from service.gateway.app import parts_of
+from service.gateway.dispatch import MAX_LOST
 from tests.service.gateway import fake_worker
 from tests.service.gateway.fake_worker import FakeWorker
 
@@ -202,7 +203,7 @@ async def test_a_request_that_kills_every_worker_is_given_up(gateway, worker):
     worker.answer = fake_worker.drop
     reply = await gateway.post(ASK)
     assert (reply.status, reply.error["code"]) == (500, "engine_failed")
-    assert len(worker.jobs) == 3
+    assert len(worker.jobs) == MAX_LOST
 
 
 async def test_a_replica_that_fails_and_recovers_is_used_again(gateway, worker):
