@@ -173,7 +173,9 @@ class EmbeddingSettings(BaseModel):
     document_prefix: str | None = Field(
         None, description="before each document; default: known for the model"
     )
-    scale: float = Field(31.4, gt=0, description="logit = scale * (cosine - center)")
+    scale: float = Field(
+        31.4, gt=0, description="logit = scale * (cosine - center); the embedded engine has its own"
+    )
     center: float = Field(0.833, ge=-1, le=1, description="cosine at which the score is 0.5")
 
 
