@@ -81,7 +81,11 @@ def _roll(config: ConfigFile, body: dict[str, Any]) -> None:
     from deploy.upgrade.switch import SwitchError, follow
     from deploy.upgrade.watched import Watchdog
 
-    watchdog, screen = Watchdog(load(config).monitor.port), Screen(quiet=False)
+    monitor = load(config).monitor
+    if monitor.actuator == "observe":
+        print("this watchdog only observes: it restarts nothing", file=sys.stderr)
+        raise typer.Exit(1)
+    watchdog, screen = Watchdog(monitor.port), Screen(quiet=False)
     name = f"restart-{new_name(time.time())}"
     try:
         watchdog.order("rollout", {"id": name, **body})

@@ -119,7 +119,7 @@ def _parity(
     after: list[Answer] = []
     # the first one twice: a first answer may compile something
     for number, question in enumerate([questions[0], *questions]):
-        tell(f"parity: question {number} of {len(questions)}")
+        tell(f"parity: {number} of {len(questions)} questions")
         try:
             before.append(old.ask(question.query, question.documents))
         except AskError as error:

@@ -85,11 +85,6 @@ class Session:
         self._base = load(file, self._environment, upgraded=False)
         self._state_dir = self._now.service.state_dir
 
-    @property
-    def config(self) -> Config:
-        """What is in force now."""
-        return self._now
-
     # what an operator may ask
 
     def prove(self, plan: Plan) -> tuple[Record, Verdict]:
@@ -170,10 +165,6 @@ class Session:
     def latest(self) -> tuple[Record | None, Standing]:
         """The newest upgrade and where it stands."""
         return record.standing(self._state_dir, self._status().get("rollout"))
-
-    def give_up(self, found: Record) -> None:
-        """Note that this one is not switched to."""
-        self._mark(found, Phase.CANCELLED)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

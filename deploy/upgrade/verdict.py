@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -215,7 +216,7 @@ def _right(parity: Parity, limits: GateLimits) -> list[Check]:
             parity.new_right >= least,
             f"{parity.old_right}/{parity.judged}",
             f"{parity.new_right}/{parity.judged}",
-            f"{max(0.0, least):g} or more",
+            f"{max(0, math.ceil(least - 1e-9))} or more",
             Reason.LESS_RIGHT,
         )
     ]

@@ -15,7 +15,8 @@ from service.worker.engines.scripted import scripted_logit
 from tests.e2e.stack import Load, stack
 from tests.waiting import until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(400)]
+LIMIT_S = 120.0  # for a machine that is busy with other things
 
 
 class Users(Load):
@@ -73,7 +74,7 @@ def site(tmp_path_factory):
         (folder / "questions.jsonl").write_text("\n".join(map(json.dumps, lines)))
         running.start("watchdog", "watch", "--stop-replicas-on-exit")
         running.start("gateway", "serve")
-        running.wait_ready(replicas=2)
+        running.wait_ready(replicas=2, limit_s=LIMIT_S)
         yield running
 
 
@@ -85,6 +86,12 @@ def to_version(site, version, *more):
         *("--parity", str(site.folder / "questions.jsonl")),
         *("--max-slower", "50"),  # on a machine that is busy with other things
         *more,
+    )
+
+
+def cli(site, *arguments):
+    return subprocess.run(
+        site.command(*arguments), capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
 
 
@@ -120,7 +127,8 @@ def test_a_version_that_orders_wrongly_is_refused_and_nothing_is_changed(site):
     before = generations(site)
     (site.folder / "wrong.json").write_text('{"fault": "wrong"}')
 
-    ended = site.cli(
+    ended = cli(
+        site,
         *to_version(site, 2, "--set", f"engine.scripted.script={site.folder}/wrong.json"),
         *("--yes", "--json"),
     )
@@ -135,18 +143,18 @@ def test_a_version_that_orders_wrongly_is_refused_and_nothing_is_changed(site):
 def test_a_trial_that_is_killed_leaves_nothing_behind(site):
     before = generations(site)
     command = in_background(site, *to_version(site, 2, "--set", "engine.scripted.load_s=60"))
-    shadow = until("the shadow loads", lambda: shadows(site), 30)[0]
+    shadow = until("the shadow loads", lambda: shadows(site), LIMIT_S)[0]
 
     command.kill()
     command.wait(5)
     command.stdin.close()
     command.stdout.close()
-    psutil.wait_procs([shadow], 20)
+    psutil.wait_procs([shadow], LIMIT_S)
 
     assert not shadow.is_running()
-    shown = json.loads(site.cli("status", "--json").stdout)
+    shown = json.loads(cli(site, "status", "--json").stdout)
     assert shown["upgrade"]["stand"] == "interrupted"
-    forgotten = site.cli("upgrade", "--rollback")
+    forgotten = cli(site, "upgrade", "--rollback")
     assert (forgotten.returncode, phase(site)) == (0, "cancelled")
     assert generations(site) == before
 
@@ -167,11 +175,11 @@ def test_a_version_that_passes_and_then_does_not_start_is_taken_back(site):
     command = in_background(
         site, *to_version(site, 2, "--set", f"engine.scripted.script={script}", "--no-surge")
     )
-    until("it passed", lambda: phase(site) == "proved", 40)
+    until("it passed", lambda: phase(site) == "proved", LIMIT_S)
 
     script.write_text('{"start_error": "the disk is gone"}')
-    said, _ = command.communicate("y\n", timeout=60)
-    site.wait_healthy(2)
+    said, _ = command.communicate("y\n", timeout=LIMIT_S)
+    site.wait_healthy(2, LIMIT_S)
     users.at_least(len(users.answers) + 20)
 
     assert users.stop() == []
@@ -187,7 +195,7 @@ def test_nothing_is_lost_though_the_command_and_the_watchdog_are_killed_on_the_w
     users = Users(site)
     users.at_least(20)
     command = in_background(site, *to_version(site, 2, "--yes"))
-    until("it rolls", lambda: rolls(site), 40)
+    until("it rolls", lambda: rolls(site), LIMIT_S)
     command.kill()
     command.wait(5)
     command.stdin.close()
@@ -196,8 +204,8 @@ def test_nothing_is_lost_though_the_command_and_the_watchdog_are_killed_on_the_w
     site.processes["watchdog"].wait(5)
     site.start("watchdog", "watch", "--stop-replicas-on-exit")
 
-    resumed = site.cli("upgrade", "--resume")
-    site.wait_healthy(2)
+    resumed = cli(site, "upgrade", "--resume")
+    site.wait_healthy(2, LIMIT_S)
     users.at_least(len(users.answers) + 20)
 
     assert users.stop() == []
@@ -220,7 +228,7 @@ def test_the_old_version_can_be_brought_back_afterwards(site):
     users = Users(site)
     users.at_least(20)
 
-    ended = site.cli("upgrade", "--rollback")
+    ended = cli(site, "upgrade", "--rollback")
     users.at_least(len(users.answers) + 20)
 
     assert users.stop() == []
@@ -233,29 +241,30 @@ def test_the_only_replica_restarts_and_another_one_helps(tmp_path):
     with stack(tmp_path, replicas=1, document_s=0.004, load_s=1.0) as running:
         running.start("watchdog", "watch", "--stop-replicas-on-exit")
         running.start("gateway", "serve")
-        running.wait_ready()
+        running.wait_ready(limit_s=LIMIT_S)
         users = Users(running)
         users.at_least(20)
 
-        ended = running.cli("replica", "restart", "--all", "--rolling")
+        ended = cli(running, "replica", "restart", "--all", "--rolling")
         users.at_least(len(users.answers) + 20)
 
         assert users.stop() == []
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert generations(running)[0] == 2
-        until("the help is gone", lambda: len(running.manifests()) == 1, 20)
+        until("the help is gone", lambda: len(running.manifests()) == 1, LIMIT_S)
 
 
 def test_the_embedded_engine_takes_its_own_place(tmp_path):
     with stack(tmp_path, engine="embedded") as running:
         running.start("watchdog", "watch", "--stop-replicas-on-exit")
         running.start("gateway", "serve")
-        running.wait_ready(limit_s=60)
+        running.wait_ready(limit_s=LIMIT_S)
         questions = tmp_path / "questions.jsonl"
         question = {"query": "où est le chat ?", "documents": ["The cat is here.", "No."]}
         questions.write_text(json.dumps({**question, "best": 0}))
 
-        ended = running.cli(
+        ended = cli(
+            running,
             *("upgrade", "--engine", "embedded", "--parity", str(questions), "--no-surge"),
             *("--max-slower", "50", "--yes", "--json"),
         )
@@ -270,14 +279,14 @@ def test_the_embedded_engine_takes_its_own_place(tmp_path):
 def test_ctrl_c_ends_the_trial_and_gives_the_lent_replica_back(site):
     options = ("--set", "engine.scripted.load_s=60", "--take", "replica-1")
     command = in_background(site, *to_version(site, 2, *options))
-    until("the shadow loads", lambda: shadows(site), 30)
+    until("the shadow loads", lambda: shadows(site), LIMIT_S)
     lent = {one["id"]: one["phase"] for one in site.status()["replicas"]}
 
     command.send_signal(signal.SIGINT)
-    said, _ = command.communicate(timeout=30)
+    said, _ = command.communicate(timeout=LIMIT_S)
 
     assert lent == {"replica-0": "serving", "replica-1": "drained"}
     assert command.returncode == 130
     assert "--status" in said
     assert not shadows(site)
-    site.wait_healthy(2)
+    site.wait_healthy(2, LIMIT_S)
