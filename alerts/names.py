@@ -87,6 +87,7 @@ ALERT_NAMES: Mapping[str, AlertName] = {
     "HostOomKill": AlertName(
         Scope.HOST, _C, frozenset({"ReplicaDead", "ReplicaCrashLoop", "ReplicaStartFailed"})
     ),
+    "PoisonRequest": AlertName(Scope.HOST, _W),
     "DriverUnavailable": AlertName(Scope.HOST, _C, _GPU_ALL | _REPLICA_DOWN),
     "WatchdogConfigInvalid": AlertName(Scope.WATCHDOG, _W),
     "RolloutFailed": AlertName(Scope.WATCHDOG, _C),

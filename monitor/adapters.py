@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.actuators.docker import DockerActuator, connect_docker
@@ -25,6 +25,7 @@ from monitor.inbox import Inbox, KernelSeen
 from monitor.journal import Journal, JournalError
 from monitor.model import Reason
 from monitor.ports import Board, ClosingActuator, GpuReader
+from monitor.probes.owner import Owners
 from monitor.probes.process import boot_id
 from monitor.settings import MonitorSettings
 from monitor.startup import CannotStart, as_function
@@ -39,12 +40,15 @@ class Hands:
     Attributes:
         may_start: why a replica cannot be started at all now; None when it can.
         notice: what people must know of it; empty when there is nothing to say.
+        owners: tells whose a process is. end_strays: kills workers that are nobody's.
     """
 
     actuator: ClosingActuator
     board: Board
     may_start: Callable[[str], Reason | None] = lambda _: None
     notice: str = ""
+    owners: Owners = field(default_factory=Owners)
+    end_strays: Callable[[], int] = lambda: 0
 
 
 def build_hands(
@@ -65,7 +69,8 @@ def build_hands(
         notice = "observing only: nothing is started, ended or routed from here"
         return Hands(observing, ObservingBoard(board), observing.may_start, notice)
     started = ProcessActuator(as_function(command), state_dir, wake, keep_logs=settings.keep_logs)
-    return Hands(started, board)
+    owners = Owners(started.is_ours)
+    return Hands(started, board, owners=owners, end_strays=started.end_strays)
 
 
 def build_gpu_reader(settings: MonitorSettings) -> tuple[GpuReader | None, str]:

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from alerts.model import Alert
 from alerts.settings import AlertSettings
-from monitor.actuators.process import ProcessActuator, WorkerCommand
+from monitor.actuators.process import WorkerCommand
 from monitor.adapters import KernelLog, build_gpu_reader, build_hands
 from monitor.adopt import first_ids, hand_over, take_over
 from monitor.bundle import Bundles
@@ -32,6 +32,7 @@ from monitor.loop import Loop
 from monitor.model import Moment
 from monitor.notify import Notifier
 from monitor.ports import ActuatorError, Sink
+from monitor.probes.owner import recorded
 from monitor.probes.process import boot_id
 from monitor.probing import ScheduledProbes, build_scheduler
 from monitor.reload import Reload
@@ -47,8 +48,6 @@ from monitor.watch import Watch
 EXIT_OK = 0
 EXIT_USAGE = 2
 _ALERTS_STOP_S = 3.0
-_DELIVERY_EVERY_S = 5.0
-_CERTIFICATES_EVERY_S = 600.0
 
 log = logging.getLogger("rankguard.watchdog")
 
@@ -253,21 +252,14 @@ class _Watchdog:
         sampler.host(HostReader([self._state_dir, *filter(None, [settings.model_cache])]))
         if self._gpu_reader is not None:
             sampler.cards(self._gpu_reader, settings.poll_s)
-        low, high = settings.bounds()
-        if gateway_url is not None and low < high:
-            sampler.load(GatewayReader(gateway_url))
+        if gateway_url is not None:
+            low, high = settings.bounds()
+            sampler.load(GatewayReader(gateway_url), scales=low < high)
         if settings.certificates:
             reader = CertificateReader(settings.certificates, settings.certificates_ca_file)
-            sampler.other("certificates", _CERTIFICATES_EVERY_S, lambda: self._look_at(reader))
+            sampler.certificates(reader, self._latest)
         if self._pipeline is not None:
-            sampler.other("delivery", _DELIVERY_EVERY_S, self._look_at_delivery)
-
-    def _look_at(self, reader: CertificateReader) -> None:
-        self._latest.certificates = reader.read()
-
-    def _look_at_delivery(self) -> None:
-        if self._pipeline is not None:
-            self._latest.delivery = self._pipeline.snapshot()
+            sampler.delivery(self._pipeline, self._latest)
 
     def _take_over(self, replica_ids: Sequence[str]) -> list[Watch]:
         return take_over(
@@ -286,8 +278,7 @@ class _Watchdog:
         low, high = settings.bounds()
         count = max(low, min(settings.replicas, high))
         watches = self._take_over(first_ids(count, self._hands.board))
-        if isinstance(self._hands.actuator, ProcessActuator):
-            self._hands.actuator.end_strays()
+        self._hands.end_strays()
         bundles = Bundles(
             self._state_dir,
             keep=settings.keep_incidents,
@@ -302,6 +293,8 @@ class _Watchdog:
             self._casebook,
             save_evidence=bundles.save,
             read_log=bundles.read_log,
+            owner_of=recorded if settings.gpus.startswith("replay:") else self._hands.owners.of,
+            end_strays=self._hands.end_strays,
         )
         return Loop(
             clock=self._clock,

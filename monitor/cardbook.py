@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from monitor.cardhealth import (
@@ -19,11 +19,14 @@ from monitor.cardhealth import (
 from monitor.gpu import Card, CardSample, Field, GpuRound, XidEvent, bus_id
 from monitor.model import Reason, Unavailable, Why
 from monitor.scaling import Place
+from monitor.tenancy import Owner, OwnerOf, Tenancy, tenancy
 from monitor.xid import BURST_S, XidClass, classify
 
 _MAX_XIDS = 100  # remembered per card; a storm is one incident and a count
 _HISTORY = 120  # samples behind a sparkline
 _MUCH = 0.2  # share of a card's memory that a stranger must hold to be told of
+_LONG_S = 10.0  # and for how long
+HELD = "GpuMemoryHeldByStranger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class CardView:
     xids: Mapping[int, int] = field(default_factory=dict)
     last_xid_at: Mapping[int, float] = field(default_factory=dict)
     utilization: tuple[float, ...] = ()
+    tenancy: Tenancy = field(default_factory=Tenancy)
 
 
 class _Entry:
@@ -49,6 +53,12 @@ class _Entry:
         self.counts: Counter[int] = Counter()
         self.last_wall: dict[int, float] = {}
         self.utilization: deque[float] = deque(maxlen=_HISTORY)
+        self.tenancy = Tenancy()
+        self.held: Finding | None = None
+        self.held_since: float | None = None
+
+    def findings(self) -> tuple[Finding, ...]:
+        return self.verdict.findings if self.held is None else (*self.verdict.findings, self.held)
 
 
 class CardBook:
@@ -68,14 +78,22 @@ class CardBook:
         """There was a look at the cards."""
         return self.round is not None
 
-    def see(self, found: GpuRound, now: float, wall: float) -> list[XidEvent]:
-        """Take one look; returns the XIDs that are new."""
+    def see(
+        self, found: GpuRound, now: float, wall: float, owner_of: OwnerOf | None = None
+    ) -> list[XidEvent]:
+        """Take one look; returns the XIDs that are new.
+
+        Args:
+            owner_of: whose a process is; None: nobody can tell, and nobody is told of.
+        """
         self.round = found
         self.driver = found.driver
         gone = isinstance(found.driver, Unavailable)
         self._driver_gone_since = (self._driver_gone_since or now) if gone else None
         for sample in found.cards:
             self._see_card(sample, now)
+            if owner_of is not None:
+                self._see_holders(sample, owner_of, now)
         # the kernel's log is read at once at a start, and may tell of cards before they are known
         early = [event for event in self._early if now - event.at < self._limits.xid_s]
         self._early.clear()
@@ -100,6 +118,14 @@ class CardBook:
         utilization = sample.number(Field.UTILIZATION)
         if utilization is not None:
             entry.utilization.append(utilization)
+
+    def _see_holders(self, sample: CardSample, owner_of: OwnerOf, now: float) -> None:
+        entry = self._entries[sample.card.uuid]
+        entry.tenancy = tenancy(sample, owner_of)
+        held = find_strangers(entry.tenancy, sample.number(Field.MEMORY_TOTAL))
+        entry.held_since = None if held is None else (entry.held_since or now)
+        since = entry.held_since
+        entry.held = held if since is not None and now - since >= _LONG_S else None
 
     def see_xid(self, event: XidEvent, wall: float) -> bool:
         """Take one XID; False when another source told of it already.
@@ -148,7 +174,7 @@ class CardBook:
     def findings(self) -> dict[str | None, tuple[Finding, ...]]:
         """What to tell of each card; under None of the host. Cordoned cards are not told of."""
         found: dict[str | None, tuple[Finding, ...]] = {
-            uuid: () if uuid in self._cordons else entry.verdict.findings
+            uuid: () if uuid in self._cordons else entry.findings()
             for uuid, entry in self._entries.items()
         }
         found[None] = self._driver_findings()
@@ -169,31 +195,37 @@ class CardBook:
         self._cordons.pop(uuid, None)
 
     def places(self, alive: Callable[[int], bool]) -> list[Place]:
-        """Every card as a place; memory of processes that are gone counts as free."""
+        """Every card as a place.
+
+        Memory of our own processes that ended since the last look counts as free, and no other.
+        """
         return [
             Place(
                 uuid,
                 usable=entry.verdict.state in {CardState.OK, CardState.WARNING},
                 cordoned=uuid in self._cordons,
-                free_ratio=_free_ratio(entry.evidence.sample, alive),
+                free_ratio=_free_ratio(entry.evidence.sample, entry.tenancy, alive),
             )
             for uuid, entry in self._entries.items()
         ]
 
-    def strangers(self, ours: Collection[int]) -> dict[str, str]:
-        """Cards on which processes that are not ours hold much memory, and in words who."""
-        found = {}
-        for uuid, entry in self._entries.items():
-            sample = entry.evidence.sample
-            total = sample.number(Field.MEMORY_TOTAL)
-            if not total or isinstance(sample.processes, Unavailable):
-                continue
-            held = [one for one in sample.processes if one.pid not in ours]
-            share = sum(one.used_bytes or 0 for one in held) / total
-            if share >= _MUCH:
-                pids = ", ".join(str(one.pid) for one in held[:5])
-                found[uuid] = f"{share:.0%} of its memory is held by pid {pids}"
-        return found
+    def orphans(self) -> list[int]:
+        """Processes of ours with memory on a card that belong to no replica any more."""
+        return [
+            holder.pid
+            for entry in self._entries.values()
+            for holder in entry.tenancy.of(Owner.ORPHAN)
+        ]
+
+    def replica_bytes(self, replica: str) -> int | None:
+        """Memory that a replica has on all cards; None where the driver tells of none."""
+        held = [
+            holder.used_bytes
+            for entry in self._entries.values()
+            for holder in entry.tenancy.holders
+            if holder.replica == replica and holder.used_bytes is not None
+        ]
+        return sum(held) if held else None
 
     def views(self) -> tuple[CardView, ...]:
         return tuple(
@@ -205,6 +237,7 @@ class CardBook:
                 xids=dict(entry.counts),
                 last_xid_at=dict(entry.last_wall),
                 utilization=tuple(entry.utilization),
+                tenancy=entry.tenancy,
             )
             for uuid, entry in self._entries.items()
         )
@@ -216,11 +249,27 @@ class CardBook:
         return None
 
 
-def _free_ratio(sample: CardSample, alive: Callable[[int], bool]) -> float | None:
+def find_strangers(found: Tenancy, total: float | None) -> Finding | None:
+    """Whether somebody who is no replica holds much of a card, and in words who."""
+    if not total:
+        return None
+    others = (*found.of(Owner.STRANGER), *found.of(Owner.ORPHAN))
+    share = found.others_bytes / total
+    if share >= _MUCH:
+        pids = ", ".join(str(one.pid) for one in others[:5])
+        detail = f"{share:.0%} of its memory is held by pid {pids}"
+        return Finding(HELD, "held_by_process", detail)
+    share = found.unaccounted_bytes / total
+    if share >= _MUCH:
+        return Finding(HELD, "held_by_nobody", f"{share:.0%} of its memory is held by no process")
+    return None
+
+
+def _free_ratio(sample: CardSample, found: Tenancy, alive: Callable[[int], bool]) -> float | None:
     total = sample.number(Field.MEMORY_TOTAL)
     used = sample.number(Field.MEMORY_USED)
     if not total or used is None:
         return None
-    if not isinstance(sample.processes, Unavailable):
-        used -= sum(one.used_bytes or 0 for one in sample.processes if not alive(one.pid))
+    ended = (one for one in found.of(Owner.REPLICA) if not (one.replica and alive(one.pid)))
+    used -= sum(one.used_bytes or 0 for one in ended)
     return max(0.0, min(1.0, 1.0 - used / total))

@@ -10,8 +10,10 @@ from monitor.cardhealth import Finding
 from monitor.casebook import Casebook
 from monitor.collectors.kmsg import OomKill
 from monitor.host import HostLimits, HostSample, judge_host
+from monitor.load import Refusals
 from monitor.model import Health, Moment, Reason
 from monitor.rollout import Rollout, Stage, Why
+from monitor.scaling import Load
 from monitor.watch import Watch
 
 _OOM_KEPT_S = 300.0
@@ -41,8 +43,14 @@ class Findings:
         self.oom: OomKill | None = None
         self.config_error: str | None = None
         self.rollout: Rollout | None = None
+        self._poison = Refusals()
         self._starved_since: float | None = None
         self._starved_last = 0.0
+
+    def see_load(self, load: Load | None, now: Moment) -> None:
+        """Take what the gateway told; what it refused as poison is told of for a while."""
+        if load is not None:
+            self._poison = self._poison.after(load.poison, now.mono)
 
     def tell(self, watches: Iterable[Watch], now: Moment) -> None:
         """Open what is found, close what is not found any more."""
@@ -67,6 +75,7 @@ class Findings:
         if self.config_error is not None:
             found.append(Finding("WatchdogConfigInvalid", "config_invalid", self.config_error))
         found += _of_rollout(self.rollout, now)
+        found += self._poison.findings(now.mono)
         if self._is_starved(watches, now):
             found.append(Finding("HostStarved", Reason.STARVED.value, "replicas wait for a CPU"))
         return found

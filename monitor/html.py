@@ -21,7 +21,10 @@ from monitor.snapshot import Snapshot
 
 _WIDTH, _HEIGHT = 120, 24
 _GOOD = {"healthy", "ok", "serving"}
-_WAITING = {"starting", "stopped", "stopping", "draining", "drained", "suspect", "unknown"}
+_WAITING = {
+    *("starting", "stopped", "stopping", "draining", "drained"),
+    *("suspect", "unknown", "degraded", "starved"),
+}
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from alerts.model import Severity
@@ -41,6 +41,7 @@ from monitor.replica import (
     Terminate,
 )
 from monitor.scaling import Placement
+from monitor.tenancy import Owner
 from monitor.watch import Watch
 
 UP = RUNNING | {Phase.STOPPING}
@@ -60,6 +61,8 @@ class Tools:
         save_evidence: keeps a bundle under an incident's number, before a kill; returns within
             a second.
         read_log: the end of the log of one replica's generation.
+        owner_of: whose a process with memory on a card is; None: nobody can tell.
+        end_strays: kills workers of ours that belong to no replica; how many there were.
     """
 
     actuator: Actuator
@@ -70,6 +73,8 @@ class Tools:
     save_evidence: Callable[[int, Watch, Verdict, Moment], None] | None = None
     read_log: Callable[[str, int], str] = lambda _id, _generation: ""
     chance: Callable[[], float] = random.random
+    owner_of: Callable[[int, Mapping[str, Identity]], tuple[Owner, str]] | None = None
+    end_strays: Callable[[], int] = lambda: 0
 
 
 class Keeper:
@@ -135,20 +140,21 @@ class Keeper:
         if watch.measured_at is not None and now.mono - watch.measured_at < _MEMORY_EVERY_S:
             return
         watch.measured_at = now.mono
-        watch.resident.append(self._tools.actuator.cpu(identity).resident_bytes)
+        resident = self._tools.actuator.cpu(identity).resident_bytes
+        watch.see_memory(resident, self.limits.leak, now.mono)
         casebook = self._tools.casebook
-        if not watch.is_over(self.limits.recycle_bytes):
+        found = watch.leaks(self.limits.recycle_bytes, self.limits.leak)
+        if found is None:
             casebook.close(now, replica=watch.replica.id, name="ReplicaLeaking")
             return
-        found = f"{watch.resident[-1] / 2**20:.0f} MiB"
         casebook.open(
             "ReplicaLeaking",
             now,
             severity=Severity.WARNING,
             reason=Reason.LEAK.value,
-            summary=f"{watch.replica.id}: its processes hold {found}",
+            summary=f"{watch.replica.id}: {found}",
             replica=watch.replica.id,
-            evidence={"resident": found},
+            evidence={"resident": f"{resident / 2**20:.0f} MiB"},
         )
         if not watch.alone and watch.command is None:
             watch.command = Command(CommandKind.RESTART, reason=Reason.LEAK)

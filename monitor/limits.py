@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from monitor.health import HealthLimits
+from monitor.leak import LeakLimits
 from monitor.pace import PaceLimits
 from monitor.policy import PolicyLimits
 from monitor.probes.canary import CanaryLimits
@@ -25,3 +26,4 @@ class LoopLimits:
     canary: CanaryLimits = field(default_factory=CanaryLimits)
     pace: PaceLimits = field(default_factory=PaceLimits)
     recycle_bytes: float | None = None
+    leak: LeakLimits = field(default_factory=LeakLimits)

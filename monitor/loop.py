@@ -13,33 +13,21 @@ from dataclasses import replace
 
 from monitor.cardbook import CardBook
 from monitor.cardhealth import CardLimits
-from monitor.collectors.kmsg import OomKill
 from monitor.findings import Findings
-from monitor.gpu import XidEvent
 from monitor.holds import Holds
 from monitor.inbox import (
-    CanarySeen,
-    CardsSeen,
-    CommandAsked,
-    CordonAsked,
-    HostSeen,
     Inbox,
-    KernelSeen,
-    LoadSeen,
-    Message,
-    ProgressSeen,
-    RolloutAsked,
-    RolloutEnded,
 )
+from monitor.intake import Intake
 from monitor.keeper import UP, Keeper, Tools
 from monitor.limits import LoopLimits
 from monitor.model import Moment, Reason
 from monitor.ports import Clock
-from monitor.probes.process import exists, read_stat
+from monitor.probes.process import exists
 from monitor.replica import Command, CommandKind, Phase, Replica
 from monitor.rolling import Rolling, members
 from monitor.roster import QUICK_S, Roster
-from monitor.scaling import CPU_ENGINES, Load, ScalingLimits
+from monitor.scaling import CPU_ENGINES, ScalingLimits
 from monitor.snapshot import Counters, Snapshot
 from monitor.watch import Watch
 
@@ -106,7 +94,15 @@ class Loop:
         self._pruned_at: float | None = None
         self.notices = tuple(notices)
         self._rolling = rolling
-        self._load: Load | None = None
+        self._intake = Intake(
+            tools,
+            self._keeper,
+            cards,
+            self._roster,
+            self._findings,
+            self._holds,
+            lambda: self._rolling,
+        )
         self._last: Moment | None = None
         self._started_at = clock.now().wall
         self._ticks = 0
@@ -118,9 +114,9 @@ class Loop:
         now = self._clock.now()
         self._mind_the_gap(now)
         for message in self._inbox.take():
-            self._receive(message, now)
+            self._intake.receive(message, now)
         self._roll(now)
-        for replica_id in self._roster.rescale(self._load, now):
+        for replica_id in self._roster.rescale(self._intake.load, now):
             self._tools.board.remove_verdict(replica_id)
             self._tools.casebook.close(now, replica=replica_id)
         for watch in self._roster:
@@ -199,76 +195,6 @@ class Loop:
             log.warning("the wall clock was set by %+.1f s", jump_s)
             self._tools.probes.realign()
 
-    # what comes in
-
-    def _receive(self, message: Message, now: Moment) -> None:
-        if isinstance(message, CardsSeen):
-            for event in self._cards.see(message.found, now.mono, now.wall):
-                self._receive_xid(event)
-        elif isinstance(message, KernelSeen):
-            self._receive_kernel(message, now)
-        elif isinstance(message, HostSeen):
-            self._findings.host = message.sample
-        elif isinstance(message, LoadSeen):
-            self._load = message.load
-        elif isinstance(message, CordonAsked):
-            self._holds.cordon(message, now)
-        elif isinstance(message, RolloutAsked | RolloutEnded):
-            self._receive_rollout(message, now)
-        else:
-            watch = self._roster.get(message.replica)
-            if watch is not None:
-                self._receive_for(watch, message, now)
-
-    def _receive_rollout(self, message: RolloutAsked | RolloutEnded, now: Moment) -> None:
-        if self._rolling is None:
-            log.warning("rollouts are not for this watchdog")
-        elif isinstance(message, RolloutAsked):
-            self._rolling.begin(message, members(self._roster), now)
-        else:
-            self._rolling.finish(message, members(self._roster), now)
-
-    def _receive_for(
-        self, watch: Watch, message: ProgressSeen | CanarySeen | CommandAsked, now: Moment
-    ) -> None:
-        if isinstance(message, ProgressSeen):
-            if message.generation == watch.window.generation:
-                watch.see_progress(message.sample, message.began, message.ended)
-        elif isinstance(message, CanarySeen):
-            self._keeper.receive_canary(watch, message.result, now)
-        else:
-            watch.command = message.command
-            self._holds.replica(watch.replica.id, message.command, now)
-
-    def _receive_kernel(self, message: KernelSeen, now: Moment) -> None:
-        event = message.event
-        if isinstance(event, OomKill):
-            self._findings.oom = event
-            for watch in self._roster:
-                identity = watch.replica.identity
-                if identity is not None and identity.pid == event.pid:
-                    watch.killed_for_memory = True
-            log.warning("the kernel killed pid %d for memory", event.pid)
-        elif self._cards.see_xid(event, now.wall):
-            self._receive_xid(event)
-
-    def _receive_xid(self, event: XidEvent) -> None:
-        """An application's XID: its process is restarted, or asked at once when it is unclear."""
-        log.warning("XID %d on %s (%s)", event.xid, event.pci_bus_id, event.source)
-        uuid = self._cards.restarts_app(event)
-        if uuid is None:
-            return
-        for watch in self._roster:
-            identity = watch.replica.identity
-            if watch.replica.gpu_uuid != uuid or identity is None:
-                continue
-            if event.pid is None:
-                self._tools.probes.canary(watch.replica.id)
-                continue
-            stat = read_stat(event.pid)
-            if event.pid == identity.pid or (stat is not None and stat.session == identity.pid):
-                watch.app_fault = Reason.GPU_FAULT
-
     # what is published
 
     def _snapshot(self, now: Moment, tick_s: float) -> Snapshot:
@@ -294,7 +220,7 @@ class Loop:
             cards=self._cards.views(),
             gpus=self._cards.round,
             host=self._findings.host,
-            load=self._load,
+            load=self._intake.load,
             incidents=casebook.open_incidents(),
             counters=counters,
             notices=self.notices,

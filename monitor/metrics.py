@@ -112,6 +112,12 @@ def _open_incidents(snapshot: Snapshot) -> Iterator[Sample]:
         yield (name,), float(sum(1 for one in snapshot.incidents if one.name == name))
 
 
+def _gpu_memory(snapshot: Snapshot) -> Iterator[Sample]:
+    for view in snapshot.replicas:
+        if view.gpu_bytes is not None:
+            yield (view.replica.id,), float(view.gpu_bytes)
+
+
 def _progress(field: str) -> Callable[[Snapshot], Iterator[Sample]]:
     return _per_replica(
         lambda view: 0.0 if view.progress is None else float(getattr(view.progress, field) or 0.0)
@@ -132,6 +138,17 @@ _CARD_LABELS = ("uuid", "gpu", "model_name", "pci_bus_id")
 def _card_labels(view: CardView) -> tuple[str, ...]:
     card = view.card
     return card.uuid, str(card.index), card.name, card.pci_bus_id
+
+
+def _per_card_read(value: Callable[[CardView], float]) -> Callable[..., Iterator[Sample]]:
+    """Of cards that could be read."""
+
+    def read(snapshot: Snapshot) -> Iterator[Sample]:
+        for view in snapshot.cards:
+            if view.sample.fault is None:
+                yield _card_labels(view), float(value(view))
+
+    return read
 
 
 def _per_card(value: Callable[[CardView], float]) -> Callable[[Snapshot], Iterator[Sample]]:
@@ -385,6 +402,27 @@ METRICS: tuple[Family, ...] = (
         _progress("steps"),
     ),
     Family(
+        "rankguard_replica_served_documents",
+        "counter",
+        "Users' documents that the present process answered",
+        ("replica",),
+        _progress("served"),
+    ),
+    Family(
+        "rankguard_replica_busy_seconds",
+        "counter",
+        "Time for which the present process had any user's work in flight",
+        ("replica",),
+        _progress("busy_s"),
+    ),
+    Family(
+        "rankguard_replica_gpu_memory_bytes",
+        "gauge",
+        "Memory that the replica's processes hold on cards, where the driver tells",
+        ("replica",),
+        _gpu_memory,
+    ),
+    Family(
         "rankguard_replica_resident_bytes",
         "gauge",
         "Memory that the replica's processes hold, looked at every half minute",
@@ -489,6 +527,13 @@ METRICS: tuple[Family, ...] = (
         "Memory that the driver reserves",
         _CARD_LABELS,
         _reading(Field.MEMORY_RESERVED),
+    ),
+    Family(
+        "rankguard_gpu_stranger_memory_bytes",
+        "gauge",
+        "Memory of the card that processes hold which are no replica",
+        _CARD_LABELS,
+        _per_card_read(lambda view: view.tenancy.others_bytes),
     ),
     Family(
         "rankguard_gpu_utilization_ratio",

@@ -96,6 +96,7 @@ class Reason(str, Enum):
     ONE_AT_A_TIME = "one_start_at_a_time"
     LEFTOVERS = "leftovers"
     NO_GPU = "no_gpu"
+    GPU_MEMORY_HELD = "gpu_memory_held"
     OBSERVING = "observing"
     AWAITING_GPUS = "awaiting_gpus"
     BUDGET_SPENT = "budget_spent"

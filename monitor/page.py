@@ -12,6 +12,7 @@ from monitor.model import Health, Unavailable
 from monitor.replica import Phase
 from monitor.rolling import to_json as rollout_status
 from monitor.snapshot import ReplicaView, Snapshot
+from monitor.tenancy import Owner
 
 _RUNNING = {Phase.STARTING, Phase.SERVING}
 
@@ -75,6 +76,7 @@ def replica_status(view: ReplicaView) -> dict[str, Any]:
         "generation": replica.generation,
         "restarts": replica.restarts,
         "inflight": 0 if view.progress is None else view.progress.in_flight,
+        "gpu_memory_bytes": view.gpu_bytes,
         "docs_per_s": round(view.recent[-1], 2) if view.recent else 0.0,
     }
 
@@ -101,6 +103,7 @@ def card_status(view: CardView) -> dict[str, Any]:
         "cordoned": view.cordoned,
         "fault": None if sample.fault is None else sample.fault.why.value,
         "findings": [finding.name for finding in view.verdict.findings],
+        "strangers": [one.pid for one in view.tenancy.holders if one.owner is not Owner.REPLICA],
         "xids": {str(xid): count for xid, count in sorted(view.xids.items())},
     }
     for field in Field:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from monitor.cardbook import CardBook
 from monitor.keeper import UP
-from monitor.model import Health, Moment, Reason
+from monitor.model import Health, Identity, Moment, Reason
 from monitor.pace import PaceLimits
 from monitor.probes.process import read_stat
 from monitor.replica import Command, CommandKind, Phase, Replica
@@ -55,6 +55,11 @@ class Roster:
     def wanted(self) -> int:
         """How many replicas there shall be."""
         return self._size.size
+
+    def identities(self) -> dict[str, Identity]:
+        """The processes that are replicas now."""
+        found = ((one.replica.id, one.replica.identity) for one in self)
+        return {name: identity for name, identity in found if identity is not None}
 
     def others(self, watch: Watch) -> list[Replica]:
         return [one.replica for one in self if one is not watch]

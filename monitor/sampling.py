@@ -8,13 +8,19 @@ from datetime import datetime, timezone
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from alerts.pipeline import Pipeline
+from monitor.collectors.certificate import CertificateReader
 from monitor.collectors.gateway import GatewayReader
 from monitor.collectors.host import HostReader
 from monitor.inbox import CardsSeen, HostSeen, LoadSeen, Message
+from monitor.latest import Latest
 from monitor.ports import GpuReader
 
 _HOST_EVERY_S = 5.0
 _LOAD_EVERY_S = 2.0
+_DELIVERY_EVERY_S = 5.0
+_CERTIFICATES_EVERY_S = 600.0
+_REFUSALS_EVERY_S = 10.0
 
 log = logging.getLogger("rankguard.watchdog")
 
@@ -32,12 +38,22 @@ class Sampler:
     def host(self, reader: HostReader) -> None:
         self._every(_HOST_EVERY_S, "host", lambda: self._post(HostSeen(reader.read())))
 
-    def load(self, reader: GatewayReader) -> None:
-        self._every(_LOAD_EVERY_S, "load", lambda: self._post(LoadSeen(reader.read())))
+    def load(self, reader: GatewayReader, *, scales: bool) -> None:
+        """What the gateway tells; less often where nothing is scaled by it."""
+        every_s = _LOAD_EVERY_S if scales else _REFUSALS_EVERY_S
+        self._every(every_s, "load", lambda: self._post(LoadSeen(reader.read())))
 
-    def other(self, name: str, every_s: float, job: Callable[[], None]) -> None:
-        """Anything else that is due from time to time."""
-        self._every(every_s, name, job)
+    def certificates(self, reader: CertificateReader, latest: Latest) -> None:
+        def look() -> None:
+            latest.certificates = reader.read()
+
+        self._every(_CERTIFICATES_EVERY_S, "certificates", look)
+
+    def delivery(self, pipeline: Pipeline, latest: Latest) -> None:
+        def look() -> None:
+            latest.delivery = pipeline.snapshot()
+
+        self._every(_DELIVERY_EVERY_S, "delivery", look)
 
     def _every(self, seconds: float, name: str, job: Callable[[], None]) -> None:
         def guarded() -> None:

@@ -66,7 +66,8 @@ def place(
         and (one.free_ratio is None or one.free_ratio >= _LEAST_FREE)
     ]
     if not fit:
-        return Placement(refused=Reason.NO_GPU)
+        well = any(one.usable and not one.cordoned for one in places)
+        return Placement(refused=Reason.GPU_MEMORY_HELD if well else Reason.NO_GPU)
     best = min(
         fit,
         key=lambda one: (
@@ -86,10 +87,12 @@ class Load:
     Attributes:
         queued_tokens: estimated tokens admitted and not answered.
         p95_s: of the last minute; None when nothing was asked.
+        poison: requests that the gateway's process refused because engines ended at them.
     """
 
     queued_tokens: float
     p95_s: float | None
+    poison: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

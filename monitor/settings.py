@@ -11,6 +11,7 @@ from typing_extensions import Self
 
 from monitor.backoff import BackoffLimits
 from monitor.health import HealthLimits
+from monitor.leak import LeakLimits
 from monitor.limits import LoopLimits
 from monitor.pace import PaceLimits
 from monitor.policy import PolicyLimits
@@ -127,6 +128,15 @@ class MonitorSettings(BaseModel):
     certificates_ca_file: Path | None = Field(
         None, description="authority of these certificates, in PEM; unset: the system's"
     )
+    leak_mb_per_h: float = Field(
+        512.0,
+        ge=0,
+        description="MiB an hour by which a worker's memory, on host or card, must keep growing to"
+        " be a leak: it is drained and started anew when another replica serves; 0: never",
+    )
+    leak_window_s: float = Field(
+        3600.0, ge=600, description="how long it must have grown like that"
+    )
     keep_logs: int = Field(5, ge=1, description="generations of worker logs kept per replica")
     keep_incidents: int = Field(50, ge=1, description="incident bundles kept")
     keep_days: float = Field(90.0, gt=0, description="days of transitions and incidents kept")
@@ -227,6 +237,7 @@ class MonitorSettings(BaseModel):
             policy=self.policy_limits(),
             canary=self.canary_limits(),
             pace=self.pace_limits(),
+            leak=self.leak_limits(),
             recycle_bytes=None if self.recycle_mb is None else self.recycle_mb * 2**20,
         )
 
@@ -238,6 +249,9 @@ class MonitorSettings(BaseModel):
             opens_s=self.slow_s,
             closes_s=self.slow_s,
         )
+
+    def leak_limits(self) -> LeakLimits:
+        return LeakLimits(self.leak_mb_per_h * 2**20 or None, self.leak_window_s)
 
     def canary_limits(self) -> CanaryLimits:
         return CanaryLimits(mode=self.canary, drift=self.canary_drift)

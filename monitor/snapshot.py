@@ -29,6 +29,7 @@ class ReplicaView:
     canary: CanaryResult | None = None
     recent: tuple[float, ...] = ()
     resident_bytes: int = 0
+    gpu_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from monitor.leak import LeakLimits, MemoryTrack
 from monitor.model import CanaryResult, Evidence, Manifest, Progress, Reason, Unavailable, Verdict
 from monitor.pace import Pace, PaceLimits, Slowness, Track, judge
 from monitor.probes.canary import CASES
@@ -36,7 +37,10 @@ class Watch:
         self.killed_for_memory = False  # the kernel says so
         self.engine = ""  # what it ran last
         self.measured_at: float | None = None
+        self.gpu_bytes: int | None = None  # on all cards; None: nobody tells
         self.resident: deque[int] = deque(maxlen=_MEMORY_SAMPLES)
+        self._on_host = MemoryTrack(replica.since)
+        self._on_card = MemoryTrack(replica.since)
         self.recent: deque[float] = deque(maxlen=120)
         self.track = Track(len(CASES))
         self._slowness = Slowness()
@@ -49,6 +53,7 @@ class Watch:
         self.app_fault = None
         self.killed_for_memory = False
         self.resident.clear()
+        self._on_host, self._on_card = MemoryTrack(now), MemoryTrack(now)
         self.measured_at = None
         self.cpu_at = 0.0
         self._completed = None
@@ -80,10 +85,27 @@ class Watch:
         self._slowness = judge(self._slowness, self.track.pace(), siblings, limits, now)
         self.window.see_slow(self._slowness.slow)
 
-    def is_over(self, limit_bytes: float | None) -> bool:
-        """Its processes held more memory than that at every one of the last looks."""
+    def see_memory(self, resident_bytes: int, limits: LeakLimits, now: float) -> None:
+        """Take what its processes hold; what they have on cards is known already."""
+        self.resident.append(resident_bytes)
+        self._on_host.see(resident_bytes, limits, now)
+        if self.gpu_bytes is not None:
+            self._on_card.see(self.gpu_bytes, limits, now)
+
+    def leaks(self, limit_bytes: float | None, limits: LeakLimits) -> str | None:
+        """Why it counts as leaking, in words; None when it does not.
+
+        Args:
+            limit_bytes: more than that at every one of the last looks; None: as much as it likes.
+        """
         full = len(self.resident) == _MEMORY_SAMPLES
-        return limit_bytes is not None and full and min(self.resident) > limit_bytes
+        if limit_bytes is not None and full and min(self.resident) > limit_bytes:
+            return f"its processes hold {self.resident[-1] / 2**20:.0f} MiB"
+        for where, track in (("", self._on_host), (" on its card", self._on_card)):
+            growth = track.growth(limits)
+            if growth is not None:
+                return f"its memory{where} grows by {growth / 2**20:.0f} MiB an hour"
+        return None
 
     def figures(self) -> dict[str, str]:
         """Two or three numbers that go with an incident."""
@@ -118,4 +140,5 @@ class Watch:
             canary=self.window.canary,
             recent=tuple(self.recent),
             resident_bytes=self.resident[-1] if self.resident else 0,
+            gpu_bytes=self.gpu_bytes,
         )

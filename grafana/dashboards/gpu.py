@@ -126,12 +126,17 @@ _WORK = Row(
         ),
         _lines(
             "Memory in use",
-            "Share of the card's memory. More than your share is somebody else's:"
-            " `rankguard doctor` names them.",
+            "Share of the card's memory, and what processes hold that are no replica. With much of"
+            " it held by others, replicas start on another card.",
             Unit.RATIO,
             Query(
                 f"rankguard_gpu_memory_used_bytes{_CARD} / rankguard_gpu_memory_total_bytes{_CARD}",
                 _NAME,
+            ),
+            Query(
+                f"rankguard_gpu_stranger_memory_bytes{_CARD}"
+                f" / rankguard_gpu_memory_total_bytes{_CARD}",
+                f"{_NAME} strangers",
             ),
             runbooks=("GpuMemoryHeldByStranger",),
         ),

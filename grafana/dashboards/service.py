@@ -301,6 +301,23 @@ _REPLICAS = Row(
         ),
         Panel(
             Look.LINES,
+            "Time per document",
+            "Time for which a replica was busy, per document. The gateway gives all replicas the"
+            " same mix: one that lies far above the others is slow. Incident: ReplicaDegraded.",
+            Unit.SECONDS,
+            (
+                Query(
+                    f"rate(rankguard_replica_busy_seconds_total{_PER_REPLICA}[$__rate_interval])"
+                    f" / rate(rankguard_replica_served_documents_total{_PER_REPLICA}"
+                    "[$__rate_interval])",
+                    "{{host}} {{replica}}",
+                ),
+            ),
+            least=0.0,
+            runbooks=("ReplicaDegraded",),
+        ),
+        Panel(
+            Look.LINES,
             "Documents that failed",
             "Documents that an engine could not score; the gateway tries them elsewhere.",
             Unit.PER_SECOND,
@@ -352,7 +369,13 @@ _REPLICAS = Row(
             "What each replica's processes hold. A line that only rises is a leak; the watchdog"
             " recycles the replica while another one serves.",
             Unit.BYTES,
-            (Query(f"rankguard_replica_resident_bytes{_PER_REPLICA}", "{{host}} {{replica}}"),),
+            (
+                Query(f"rankguard_replica_resident_bytes{_PER_REPLICA}", "{{host}} {{replica}}"),
+                Query(
+                    f"rankguard_replica_gpu_memory_bytes{_PER_REPLICA}",
+                    "{{host}} {{replica}} on cards",
+                ),
+            ),
             least=0.0,
             runbooks=("ReplicaLeaking",),
         ),

@@ -150,6 +150,10 @@ class ProcessActuator:
             _signal(pid, signal.SIGKILL)
         return len(strays)
 
+    def is_ours(self, pid: int) -> bool:
+        """Whether a worker of this state directory started it, whoever looks after it now."""
+        return _marker_of(pid).startswith(f"{_MARKER}={self._state_dir}/".encode())
+
     def close(self) -> None:
         """Stop watching; the workers go on."""
         self._ends.close()

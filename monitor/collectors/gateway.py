@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import requests
 
@@ -10,11 +11,21 @@ from monitor.scaling import Load
 
 _TIMEOUT_S = 2.0
 _WAITING = "rankguard_waiting_tokens"
+_POISON = "rankguard_poison_requests_total"
 _BUCKET = re.compile(
     r'^rankguard_request_duration_seconds_bucket\{[^}]*le="(?P<le>[^"]+)"[^}]*\} (?P<count>\S+)'
 )
 _QUANTILE = 0.95
 Buckets = dict[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What is read there; `buckets`: cumulative counts by upper bound, over all routes."""
+
+    queued_tokens: float
+    buckets: Buckets
+    poison: float
 
 
 class GatewayReader:
@@ -31,27 +42,30 @@ class GatewayReader:
         try:
             answer = self._session.get(self._url, timeout=_TIMEOUT_S)
             answer.raise_for_status()
-            queued, buckets = parse(answer.text)
+            counted = parse(answer.text)
         except (requests.RequestException, ValueError):
             self._last = {}
             return None
-        since, self._last = subtract(buckets, self._last), buckets
-        return Load(queued, quantile(since, _QUANTILE))
+        since, self._last = subtract(counted.buckets, self._last), counted.buckets
+        return Load(counted.queued_tokens, quantile(since, _QUANTILE), counted.poison)
 
 
-def parse(text: str) -> tuple[float, Buckets]:
-    """Queued tokens, and cumulative counts by upper bound over all routes; raises ValueError."""
-    queued = 0.0
+def parse(text: str) -> Counted:
+    """The numbers in a gateway's metrics; raises ValueError for what is none."""
+    queued, poison = 0.0, 0.0
     buckets: Buckets = {}
     for line in text.splitlines():
         if line.startswith(_WAITING):
             queued = float(line.rpartition(" ")[2])
             continue
+        if line.startswith(_POISON):
+            poison = float(line.rpartition(" ")[2])
+            continue
         found = _BUCKET.match(line)
         if found is not None:
             bound = float(found["le"])
             buckets[bound] = buckets.get(bound, 0.0) + float(found["count"])
-    return queued, buckets
+    return Counted(queued, buckets, poison)
 
 
 def subtract(now: Buckets, before: Buckets) -> Buckets:

@@ -24,6 +24,10 @@ def restarts(running) -> int:
     return sum(replica["restarts"] for replica in running.status()["replicas"])
 
 
+def incident(running, name) -> dict | None:
+    return next((one for one in running.incidents() if one["name"] == name), None)
+
+
 def refusals(running) -> float:
     text = requests.get(f"{running.url}/metrics", timeout=5).text
     (line,) = [one for one in text.splitlines() if one.startswith("rankguard_poison_requests_to")]
@@ -48,4 +52,6 @@ def test_a_document_that_ends_engines_is_refused_and_the_others_lose_nothing(two
         assert named in answer.json()["error"]["message"]
     assert restarts(two) in {2, 3}  # three where the load was at both ends with it
     assert refusals(two) == 2
+    until("it is told of", lambda: incident(two, "PoisonRequest"), 30)
+    assert incident(two, "PoisonRequest")["reason"] == "poison_request"
     assert two.rerank(query="another question").status_code == 200

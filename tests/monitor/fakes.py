@@ -26,6 +26,7 @@ from monitor.model import (
 )
 from monitor.ports import ActuatorError
 from monitor.probes.canary import CASES
+from monitor.tenancy import Owner
 from monitor.window import CpuSample
 
 RIGHT = {case.name: (3.0, -3.0) for case in CASES}
@@ -77,6 +78,8 @@ class FakeHost:
         self.start_error: ActuatorError | None = None
         self.instantly_ready = True
         self.realigned = 0
+        self.orphans: set[int] = set()
+        self.unkillable: set[int] = set()
 
     # Actuator
 
@@ -181,6 +184,19 @@ class FakeHost:
     def realign(self):
         self.realigned += 1
 
+    # whose process it is
+
+    def owner_of(self, pid, replicas):
+        for name, identity in replicas.items():
+            if pid == identity.pid:
+                return Owner.REPLICA, name
+        return (Owner.ORPHAN if pid in self.orphans else Owner.STRANGER), ""
+
+    def end_strays(self):
+        reaped = self.orphans - self.unkillable
+        self.orphans -= reaped
+        return len(reaped)
+
     # what happens to workers
 
     def die(self, worker, code):
@@ -237,6 +253,8 @@ class Machine:
                 self.journal,
                 self.casebook,
                 chance=lambda: 0.5,
+                owner_of=self.host.owner_of,
+                end_strays=self.host.end_strays,
             ),
             inbox=self.inbox,
             limits=limits or LoopLimits(),

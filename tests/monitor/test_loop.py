@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from monitor.collectors.kmsg import OomKill
-from monitor.inbox import CommandAsked, KernelSeen
+from monitor.gpu import Card, CardSample, GpuProcess, GpuRound
+from monitor.inbox import CardsSeen, CommandAsked, KernelSeen
 from monitor.journal import JournalError
+from monitor.leak import LeakLimits
 from monitor.limits import LoopLimits
 from monitor.model import CanaryOutcome, Health, Reason, WorkerState
 from monitor.ports import ActuatorError
@@ -387,3 +389,48 @@ def test_a_slow_replica_that_dies_is_dead_and_not_slow(machine):
         ("ReplicaDead", "firing"),
         ("ReplicaDead", "resolved"),
     ]
+
+
+LEAKY = LoopLimits(leak=LeakLimits(bytes_per_h=100 * 2**20, window_s=1800, settle_s=300))
+
+
+def grow(one, hours, per_h, where="host"):
+    """One replica's memory grows by so many MiB an hour; looked at every ten seconds."""
+    worker = one.worker()
+    for _ in range(int(hours * 360)):
+        if worker is not one.worker():
+            return
+        grown = per_h * (one.clock.mono - 1000) / 3600 * 2**20
+        if where == "host":
+            worker.resident_bytes = 100 + int(grown)
+        else:
+            hold = GpuProcess(worker.identity.pid, int(grown))
+            sample = CardSample(Card("GPU-A", 0, "H100", "0:1:0"), {}, (hold,))
+            one.inbox.post(CardsSeen(GpuRound(one.clock.mono, "580", (sample,))))
+        one.run(10.0, step=10.0)
+
+
+@pytest.mark.parametrize("where", ["host", "card"])
+def test_a_replica_whose_memory_keeps_growing_is_recycled_in_good_order(machine, where):
+    one = machine(replicas=2, limits=LEAKY)
+    one.run(2)
+    grow(one, 2, per_h=200, where=where)
+    one.run(5)
+
+    assert one.generation == 2
+    assert one.host.calls.count("terminate") == 1  # it drained
+    assert "kill" not in one.host.calls
+    [told] = {alert.summary for alert in one.sink.alerts.values()}
+    place = " on its card" if where == "card" else ""
+    assert told == f"replica-0: its memory{place} grows by 200 MiB an hour"
+    assert one.view().replica.restarts == 0  # it spends no budget
+
+
+def test_growth_that_ends_is_no_leak(machine):
+    one = machine(replicas=2, limits=LEAKY)
+    one.run(2)
+    grow(one, 0.1, per_h=5000)
+    grow(one, 1.5, per_h=20)
+
+    assert one.sink.order == []
+    assert one.generation == 1

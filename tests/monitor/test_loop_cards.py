@@ -62,6 +62,18 @@ class Cards:
         address = card.pci_bus_id[4:].partition(".")[0]
         return XidEvent(self.machine.clock.mono, address, code, source, pid)
 
+    def hold(self, uuid, pid, share):
+        """A process holds so many of a card's hundred bytes."""
+        self.processes[uuid] = (GpuProcess(pid, share),)
+        self.values[uuid] = {Field.MEMORY_USED: float(share + 1)}
+
+    def free(self, uuid):
+        self.processes.pop(uuid)
+        self.values.pop(uuid)
+
+    def summary(self, name):
+        return next(one.summary for one in self.machine.sink.alerts.values() if one.name == name)
+
     @property
     def told(self):
         return [f"{name} {status}" for name, status in self.machine.sink.order]
@@ -123,7 +135,7 @@ def test_without_another_card_the_replica_waits_and_is_not_restarted_there(cards
     one.run(30)
 
     view = one.machine.view(victim)
-    assert view.waiting.value == "no_gpu"
+    assert view.waiting.value == "gpu_memory_held"
     assert view.replica.generation == 1
     assert "ReplicaCrashLoop firing" not in one.told
 
@@ -226,16 +238,98 @@ def test_the_same_event_from_both_sources_counts_once(cards):
 
 
 def test_memory_of_a_process_that_is_gone_does_not_block_a_start(cards):
+    """Its own: the card's last reading is from before its end."""
     one = cards()
-    one.values["GPU-A"] = {Field.MEMORY_USED: 90.0}
-    one.values["GPU-B"] = {Field.MEMORY_USED: 90.0}
-    gone = (GpuProcess(99_999_999, 89),)
-    one.processes = {"GPU-A": gone}
-    one.machine.host.die(one.machine.worker(), 137)
+    worker = one.machine.worker()
+    one.hold("GPU-A", worker.identity.pid, 90)
+    one.hold("GPU-B", 4_000_001, 90)
     one.run(2)
+    one.machine.host.die(worker, 137)
+    one.machine.loop.tick()
 
     assert one.card_of() == "GPU-A"
     assert one.machine.generation == 2
+
+
+def test_memory_that_a_stranger_holds_sends_the_replica_elsewhere_and_is_told_of(cards):
+    one = cards()
+    one.hold("GPU-A", 4_000_001, 60)
+    one.run(5)
+    assert one.told == []  # a short test of somebody's is nobody's business
+
+    one.run(8)
+    assert one.told == ["GpuMemoryHeldByStranger firing"]
+    assert "60% of its memory is held by pid 4000001" in one.summary("GpuMemoryHeldByStranger")
+    one.machine.host.die(one.machine.worker(), 137)
+    one.run(3)
+    assert one.card_of() == "GPU-B"
+    assert one.machine.view().replica.routable
+
+    one.free("GPU-A")
+    one.run(2)
+    assert "GpuMemoryHeldByStranger resolved" in one.told
+
+
+def test_with_strangers_on_every_card_it_waits_until_memory_is_really_free(cards):
+    one = cards()
+    for uuid in ("GPU-A", "GPU-B"):
+        one.hold(uuid, 4_000_001, 60)
+    one.machine.host.die(one.machine.worker(), 137)
+    one.run(20)
+    assert one.machine.view().waiting.value == "gpu_memory_held"
+    assert one.machine.generation == 1
+
+    one.free("GPU-B")
+    one.run(3)
+
+    assert (one.machine.generation, one.card_of()) == (2, "GPU-B")
+
+
+def test_memory_that_no_process_accounts_for_is_told_of_and_not_started_on(cards):
+    one = cards()
+    one.values["GPU-A"] = {Field.MEMORY_USED: 70.0}
+    one.run(13)
+    one.machine.host.die(one.machine.worker(), 137)
+    one.run(3)
+
+    assert "held by no process" in one.summary("GpuMemoryHeldByStranger")
+    assert one.card_of() == "GPU-B"
+
+
+def test_an_orphan_of_ours_is_reaped_before_the_replica_starts_again(cards):
+    one = cards()
+    host = one.machine.host
+    host.orphans = {4_000_002}
+    one.hold("GPU-A", 4_000_002, 60)
+    one.hold("GPU-B", 4_000_001, 60)
+    host.die(one.machine.worker(), 137)
+    one.run(1)
+    assert host.orphans == set()
+    assert one.machine.generation == 1  # its memory is not free yet
+    one.free("GPU-A")
+    one.run(2)
+
+    assert (one.machine.generation, one.card_of()) == (2, "GPU-A")
+    [row] = [row for row in one.machine.journal.recent_transitions(9) if row.new == "reaped"]
+    assert (row.reason, row.detail) == ("orphan", "pid 4000002")
+
+
+def test_an_orphan_that_cannot_be_ended_is_told_of_as_a_stranger_is(cards):
+    one = cards()
+    one.machine.host.orphans = one.machine.host.unkillable = {4_000_002}
+    one.hold("GPU-A", 4_000_002, 60)
+    one.run(13)
+
+    assert one.told == ["GpuMemoryHeldByStranger firing"]
+
+
+def test_a_replicas_own_memory_is_nobodys_finding(cards):
+    one = cards()
+    one.hold("GPU-A", one.machine.worker().identity.pid, 90)
+    one.run(20)
+
+    assert one.told == []
+    assert one.machine.loop.replicas()[0].gpu_uuid == "GPU-A"
 
 
 def test_a_cordoned_card_gets_no_replica_and_no_alert(cards):

@@ -28,7 +28,7 @@ A, B = Place("A", usable=True, free_ratio=0.9), Place("B", usable=True, free_rat
             {},
             "A",
             "vllm",
-            Placement(refused=Reason.NO_GPU),
+            Placement(refused=Reason.GPU_MEMORY_HELD),
             id="memory held by somebody: wait",
         ),
         pytest.param(
@@ -104,10 +104,12 @@ rankguard_request_duration_seconds_bucket{le="0.38",route="/v1/rerank"} 19.0
 rankguard_request_duration_seconds_bucket{le="+Inf",route="/v1/rerank"} 20.0
 rankguard_request_duration_seconds_bucket{le="0.1",route="/rerank"} 0.0
 rankguard_waiting_tokens 1234.0
+rankguard_poison_requests_total 3.0
 """
-    queued, buckets = parse(text)
+    counted = parse(text)
+    buckets = counted.buckets
 
-    assert queued == 1234.0
+    assert (counted.queued_tokens, counted.poison) == (1234.0, 3.0)
     assert quantile(buckets, 0.95) == 0.38
     assert quantile(subtract(buckets, buckets), 0.95) is None
     assert subtract({1.0: 3.0}, {1.0: 9.0}) == {1.0: 3.0}
