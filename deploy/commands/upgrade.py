@@ -36,7 +36,7 @@ def run(
     engine: Annotated[str, typer.Option(help="vllm, embedded or remote")] = "",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="any key of [engine], as engine.vllm.dtype=half; repeatable"),
+        typer.Option("--set", help="any engine setting, as engine.vllm.dtype=half; repeatable"),
     ] = None,
     parity: Annotated[
         Path | None,
