@@ -92,6 +92,39 @@ def query(
         )
 
 
+@app.command(
+    epilog=examples(
+        "rankguard search measure --data libreoffice-help --pair en:en --pair zh:en --queries 100",
+        "rankguard search measure --data ./my-beir-folder --json",
+    )
+)
+def measure(
+    data: Annotated[str, typer.Option(help="a built set, or a folder in BEIR form")],
+    config: ConfigFile = None,
+    pair: Annotated[
+        list[str] | None, typer.Option(help="only this language pair, such as zh:en")
+    ] = None,
+    queries: Annotated[int, typer.Option(min=0, help="per pair; 0: all")] = 100,
+    recall: Annotated[int, typer.Option(min=1, max=1000, help="candidates")] = 100,
+    out: Annotated[Path, typer.Option("--out", "-o", help="where the indexes are kept")] = Path(
+        "build/search"
+    ),
+    url: Url = "",
+    as_json: Json = False,
+) -> None:
+    """Compare the stages on judged data: words, vectors, fusion, each reranked and not."""
+    from deploy.search import comparison
+
+    with _explained():
+        comparison.run(
+            comparison.Wish(data, tuple(pair or ()), queries, recall, out),
+            _loaded(config),
+            url=url,
+            key=_key(),
+            as_json=as_json,
+        )
+
+
 def _key() -> str:
     return os.environ.get("RANKGUARD_API_KEY", "")
 
@@ -105,12 +138,13 @@ def _loaded(config: Path | None) -> ServiceSettings:
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     """What goes wrong as a sentence and exit code 1."""
+    from deploy.search.place import Refused
     from service.gateway.search.remote import Unanswered
     from service.gateway.search.store import StoreError
 
     try:
         yield
-    except (StoreError, Unanswered) as error:
+    except (StoreError, Unanswered, Refused) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:

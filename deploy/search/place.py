@@ -13,6 +13,11 @@ from service.gateway.search.secret import read_secret
 from service.gateway.search.store import StoreError
 from service.settings import ServiceSettings
 
+
+class Refused(Exception):
+    """The command cannot do what was asked; the message is a sentence for the terminal."""
+
+
 WAIT_S = 15.0
 """How long a command waits for an index that another process has: a gateway gives it back."""
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deploy.client import Unreachable, call
 from deploy.search import table
-from deploy.search.place import embedder, gateway, patiently
-from service.embedding import InputType
+from deploy.search.models import both
+from deploy.search.place import gateway, patiently
 from service.gateway.schema.search import answer_of
 from service.gateway.search.library import Library
-from service.gateway.search.model import EmbeddedTexts, Judged
 from service.gateway.search.plan import Recall, Rerank
-from service.gateway.search.remote import HttpModels, Unanswered
+from service.gateway.search.remote import Unanswered
 from service.gateway.search.searcher import Asked, Searcher
 from service.gateway.search.store import StoreError
 from service.settings import ServiceSettings
@@ -33,21 +31,6 @@ class Wish:
     rerank: bool | None = None
     per_source: int = 1
     instruction: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Models:
-    """Implements `Models` over HTTP, for one search."""
-
-    embeds: HttpModels
-    ranks: HttpModels
-    same: bool
-
-    async def embed_query(self, query: str) -> EmbeddedTexts:
-        return await asyncio.to_thread(self.embeds.embed, [query], InputType.QUERY)
-
-    async def judge(self, query: str, texts: Sequence[str], instruction: str | None) -> Judged:
-        return await asyncio.to_thread(self.ranks.rerank, query, texts, instruction)
 
 
 def run(wish: Wish, settings: ServiceSettings, *, url: str, key: str, as_json: bool) -> None:
@@ -88,11 +71,7 @@ def _from_gateway(wish: Wish, settings: ServiceSettings, url: str, key: str) -> 
 
 async def _from_index(wish: Wish, settings: ServiceSettings, url: str, key: str) -> dict[str, Any]:
     search = settings.search
-    models = _Models(
-        embeds=embedder(settings, url, key),
-        ranks=HttpModels(gateway(settings, url), key=key),
-        same=not search.embeddings_url,
-    )
+    models = both(settings, url, key)
     asked = Asked(
         wish.query,
         top=wish.top,

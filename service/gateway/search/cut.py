@@ -25,8 +25,9 @@ class Source:
 
     Attributes:
         name: what `Passage.source` says.
-        title: its own title; empty: its first heading is, or its name.
+        title: its own title; empty: its first heading is, or `stem`.
         is_markdown: whether lines that begin with `#` are headings.
+        stem: a title of last resort; a record's id is none.
     """
 
     folder: str
@@ -34,6 +35,7 @@ class Source:
     title: str
     text: str
     is_markdown: bool
+    stem: str = ""
 
 
 class Cutter:
@@ -51,7 +53,8 @@ class Cutter:
 
     def digest(self, source: Source) -> str:
         """Of all that the passages depend on."""
-        parts = (FORMAT, str(self._tokens), source.title, str(source.is_markdown), source.text)
+        kind = f"{FORMAT} {self._tokens} {source.is_markdown}"
+        parts = (kind, source.title, source.stem, source.text)
         state = hashlib.sha256()
         for part in parts:
             data = part.encode("utf-8", "surrogatepass")
@@ -63,14 +66,14 @@ class Cutter:
         """The source's passages in order; none when there is no text in it."""
         splitter = self._markdown if source.is_markdown else self._text
         headings = list(_headings(source.text)) if source.is_markdown else []
-        title = source.title or _first(headings) or source.name
+        title = source.title or _first(headings) or source.stem
         digest = self.digest(source)
         found: list[Passage] = []
         for offset, text in splitter.chunk_indices(source.text):
             if _says_nothing(text, is_markdown=source.is_markdown):
                 continue
             path = [title, *_path(headings, offset, text)]
-            name = " > ".join(dict.fromkeys(path))[:MAX_TITLE]
+            name = " > ".join(filter(None, dict.fromkeys(path)))[:MAX_TITLE]
             found.append(Passage(source.folder, source.name, len(found), name, text, digest))
         return found
 

@@ -101,7 +101,8 @@ class Reader:
             title, text = markup.plain(text)
         if not text.strip():
             return Skipped(where, "empty")
-        return Source(folder, where, title, text, is_markdown=_suffix(where) in MARKDOWN | HTML)
+        is_markdown = _suffix(where) in MARKDOWN | HTML
+        return Source(folder, where, title, text, is_markdown, stem=Path(where).stem)
 
     def _records(self, folder: str, where: str, file: BinaryIO) -> Iterator[Source | Skipped]:
         number = 0
