@@ -195,6 +195,14 @@ async def test_steps_move_with_work_and_rest_without(rig):
     assert rig.engine.steps() - after <= 1  # a report of the last pass may come a moment later
 
 
+async def test_no_more_is_found_in_a_prefix_cache_than_was_looked_up(rig):
+    await rig.engine.score(job(RIGHT, *OTHERS))
+
+    looked_up, found = rig.engine.prefix_cache()
+
+    assert 0 <= found <= looked_up
+
+
 async def test_a_cancelled_job_leaves_the_engine_to_others(rig):
     many = [f"{RIGHT} {n} " * 20 for n in range(300)]
     task = asyncio.ensure_future(rig.engine.score(job(*many)))

