@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,9 @@ ENVIRONMENT = {
     # how long the nodes' silence is borne before they count as dead; Ray's own is half a minute
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_failure_threshold": "4",
+    # no idle processes for CPUs that are not there
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_enable_worker_prestart": "0",
 }
 STORE_BYTES = 100 * 2**20
 QUERY = "how do I reset my password"
@@ -66,7 +70,7 @@ class Hosts:
         """What the engine of one process (`pid`), or of all, does from the next job on."""
         (self.folder / "script.json").write_text(json.dumps(fault))
 
-    def add(self, name: str, cpus: int = 6) -> None:
+    def add(self, name: str, cpus: int = 5) -> None:
         number = 3 + int(name.rpartition("-")[2])
         self.nodes[name] = self.cluster.add_node(
             num_cpus=cpus,
@@ -82,10 +86,15 @@ class Hosts:
     def manifests(self, name: str) -> list[Manifest]:
         return read_manifests(self.state_dir(name))
 
+    def a_replica(self) -> Manifest:
+        """One that runs, on a node rather than on the head."""
+        names = [*self.nodes, "head"]
+        return next(one for name in names for one in self.manifests(name) if _serves(one))
+
     def ready_on(self, *names: str) -> int:
         """Engine replicas that say on these nodes that they are ready, and whose process runs."""
         found = [one for name in names for one in self.manifests(name)]
-        return sum(one.state is WorkerState.READY and _runs(one) for one in found)
+        return sum(map(_serves, found))
 
     def readiness(self) -> dict:
         try:
@@ -139,12 +148,15 @@ class Hosts:
         self.cluster.shutdown()
 
 
-def _runs(manifest: Manifest) -> bool:
-    return started_ticks(manifest.pid) == manifest.started_ticks
+def _serves(manifest: Manifest) -> bool:
+    running = started_ticks(manifest.pid) == manifest.started_ticks
+    return running and manifest.state is WorkerState.READY
 
 
 @contextlib.contextmanager
-def hosts(folder: Path, nodes: int, *, document_s: float, **sections: dict) -> Iterator[Hosts]:
+def hosts(
+    folder: Path, nodes: int, *, document_s: float, cpus: int = 5, **sections: dict
+) -> Iterator[Hosts]:
     """A cluster with a head and `nodes` more nodes, rankguard deployed on it.
 
     The engine is the scripted one; a document takes it `document_s` seconds of sleep.
@@ -160,14 +172,19 @@ def hosts(folder: Path, nodes: int, *, document_s: float, **sections: dict) -> I
             {**sections, "service": {"port": port, "state_dir": str(folder / "head")}}
         )
         # not 127.0.0.1: Ray takes that for "find out my address"
-        head = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        alone = nodes == 0
+        head = {
+            "num_cpus": cpus if alone else 1,
+            "object_store_memory": STORE_BYTES,
+            "include_dashboard": False,
+        }
         cluster = Cluster(
             initialize_head=True, head_node_args={**head, "node_ip_address": "127.0.0.2"}
         )
         running = Hosts(folder, cluster, port, config)
         try:
             for number in range(nodes):
-                running.add(f"node-{number}")
+                running.add(f"node-{number}", cpus)
             running.serve()
             yield running
         finally:
@@ -195,8 +212,10 @@ class Clients:
 
     def __init__(self, url: str, clients: int = 4, documents: int = 4) -> None:
         self._url = url
+        self._mark = uuid.uuid4().hex
         self._stop = threading.Event()
         self._documents = [WRONG, RIGHT] * (documents // 2)
+        self._asked: dict[int, float] = {}
         self.answered = 0
         self.retried = 0
         self.failed: list[str] = []
@@ -213,9 +232,11 @@ class Clients:
         number = 0
         while not self._stop.is_set():
             number += 1
-            self._ask(f"{QUERY} {client} {number}")
+            # new texts each time: no cache of the gateway's may answer
+            self._ask(f"{QUERY} {self._mark} {client} {number}")
 
     def _ask(self, query: str) -> None:
+        self._asked[threading.get_ident()] = time.monotonic()
         said = ""
         for tries in range(self.TRIES):
             try:
@@ -244,6 +265,19 @@ class Clients:
             self.retried += tries > 0
             if self._documents[best] != RIGHT:
                 self.wrong.append(got.text[:300])
+
+    def more(self, count: int, limit_s: float = 60.0) -> None:
+        """Wait for so many more answers."""
+        wanted = self.answered + count
+        try:
+            until(f"{count} more answers", lambda: self.answered >= wanted, limit_s)
+        except AssertionError as error:
+            now = time.monotonic()
+            waiting = [f"{now - began:.1f} s" for began in self._asked.values()]
+            raise AssertionError(f"{error}: {self}, in hand for {waiting}") from None
+
+    def __repr__(self) -> str:
+        return f"{self.answered} answered, {self.retried} repeated, failed: {self.failed}"
 
     def stop(self) -> None:
         self._stop.set()
