@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import psutil
+
 from service.manifest import Manifest, WorkerState
 from service.process import boot_id, started_ticks
 
@@ -17,22 +20,37 @@ POLL_S = 0.05
 
 
 class Fault(str, Enum):
-    """What can be done to one replica."""
+    """What can be done to one replica, to the host or to the watchdog itself."""
 
     KILL = "kill"  # its process is gone at once
     CRASH = "crash"  # it dies of a segmentation fault
     HANG = "hang"  # it is stopped: the process is there and answers nothing
+    ENGINE_KILL = "engine-kill"  # the engine's process below it is gone
+    ENGINE_HANG = "engine-hang"  # that one is stopped, and the replica's HTTP goes on answering
+    PAUSE = "pause"  # stopped for a second, which is nobody's business
+    STARVE = "starve"  # the host has no CPU to spare for some seconds
+    WATCHDOG = "watchdog"  # killed; whoever keeps it must start it again
 
 
-_SIGNAL = {
+HARMLESS = frozenset({Fault.PAUSE, Fault.STARVE, Fault.WATCHDOG})
+"""After these nothing may be done to any replica."""
+
+SIGNALS = {
     Fault.KILL: signal.SIGKILL,
     Fault.CRASH: signal.SIGSEGV,
     Fault.HANG: signal.SIGSTOP,
+    Fault.ENGINE_KILL: signal.SIGKILL,
+    Fault.ENGINE_HANG: signal.SIGSTOP,
+    Fault.PAUSE: signal.SIGSTOP,
 }
 
 
 class NotPossible(Exception):
     """The fault cannot be injected, or its outcome not seen; says why."""
+
+
+class NotHere(NotPossible):
+    """This fault cannot be had on this host; others can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +68,7 @@ class Outcome:
     name: str
     detected_s: float
     recovered_s: float
+    must_act: bool = True
 
 
 def choose(manifests: list[Manifest], replica: str) -> Manifest:
@@ -67,15 +86,32 @@ def choose(manifests: list[Manifest], replica: str) -> Manifest:
 
 
 def inject(fault: Fault, manifest: Manifest) -> None:
-    """Hurt the worker.
+    """Hurt the worker, or the engine's process below it.
 
     Raises:
-        NotPossible: the manifest is an old one, and its pid may be somebody else's by now.
+        NotPossible: the manifest is an old one, and its pid may be somebody else's by now; or
+            this engine has no process of its own.
     """
     same = started_ticks(manifest.pid) == manifest.started_ticks
     if not same or manifest.boot_id != boot_id():
         raise NotPossible(f"{manifest.id} (pid {manifest.pid}) is not running")
-    os.kill(manifest.pid, _SIGNAL[fault])
+    pid = manifest.pid
+    if fault in {Fault.ENGINE_KILL, Fault.ENGINE_HANG}:
+        pid = engine_pid(manifest)
+    os.kill(pid, SIGNALS[fault])
+
+
+def engine_pid(manifest: Manifest) -> int:
+    """The engine core of vLLM, by the name that it gives itself.
+
+    Raises:
+        NotHere: there is none; other engines compute in the worker's own process.
+    """
+    for child in psutil.Process(manifest.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "EngineCore" in " ".join(child.cmdline()):
+                return int(child.pid)
+    raise NotHere(f"engine {manifest.engine} has no process of its own")
 
 
 def follow(

@@ -21,10 +21,36 @@ def test_it_hurts_a_replica_and_reports_detection_and_recovery(tmp_path):
         done = running.cli("chaos", "--all", "--yes", "--json", "--limit-s", "40")
 
         outcomes = json.loads(done.stdout)
-        assert [item["fault"] for item in outcomes] == ["kill", "crash", "hang"]
-        assert [item["name"] for item in outcomes] == ["ReplicaDead", "ReplicaDead", "ReplicaHung"]
-        assert all(item["detected_s"] < 10 for item in outcomes), outcomes
-        assert all(item["recovered_s"] > 0 for item in outcomes), outcomes
+        # the scripted engine has no process of its own, and nobody would start this watchdog again
+        assert [item["fault"] for item in outcomes] == ["kill", "crash", "hang", "pause", "starve"]
+        hurt = [item for item in outcomes if item["must_act"]]
+        assert [item["name"] for item in hurt] == ["ReplicaDead", "ReplicaDead", "ReplicaHung"]
+        assert all(item["detected_s"] < 10 for item in hurt), outcomes
+        assert all(item["recovered_s"] > 0 for item in hurt), outcomes
+
+
+def test_a_watchdog_that_is_killed_under_up_comes_back_and_touches_nobody(tmp_path):
+    with stack(tmp_path) as running:
+        running.start("up", "up")
+        running.wait_ready()
+
+        done = running.cli("chaos", "watchdog", "--yes")
+
+        assert done.returncode == 0, done.stderr
+        assert "nothing was done" in done.stdout
+
+
+def test_what_this_host_does_not_have_is_said(tmp_path):
+    with stack(tmp_path) as running:
+        running.start("watchdog", "watch")
+        running.wait_healthy()
+
+        core = running.cli("chaos", "engine-kill", "--yes")
+        watchdog = running.cli("chaos", "watchdog", "--yes")
+
+        assert (core.returncode, watchdog.returncode) == (1, 1)
+        assert "has no process of its own" in core.stderr
+        assert "nobody would start the watchdog again" in watchdog.stderr
 
 
 def test_it_says_when_there_is_nothing_to_hurt(tmp_path):
