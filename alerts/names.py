@@ -84,6 +84,7 @@ ALERT_NAMES: Mapping[str, AlertName] = {
     ),
     "HostStarved": AlertName(Scope.HOST, _W, frozenset({"ReplicaHung", "ReplicaDegraded"})),
     "HostDiskFull": AlertName(Scope.HOST, _C, frozenset({"ReplicaStartFailed"})),
+    "StateDiskFull": AlertName(Scope.HOST, _C, frozenset({"ReplicaStartFailed"})),
     "HostOomKill": AlertName(
         Scope.HOST, _C, frozenset({"ReplicaDead", "ReplicaCrashLoop", "ReplicaStartFailed"})
     ),

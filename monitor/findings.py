@@ -42,6 +42,7 @@ class Findings:
         self.host: HostSample | None = None
         self.oom: OomKill | None = None
         self.config_error: str | None = None
+        self.board_error: str | None = None
         self.rollout: Rollout | None = None
         self._poison = Refusals()
         self._starved_since: float | None = None
@@ -70,6 +71,9 @@ class Findings:
         found: list[Finding] = []
         if self.host is not None:
             found += judge_host(self.host, HostLimits())
+        if self.board_error is not None:
+            detail = f"the state directory cannot be written ({self.board_error}): what starts now"
+            found.append(Finding("StateDiskFull", "state_disk", f"{detail} gets no work", True))
         if self.oom is not None and now.mono - self.oom.at < _OOM_KEPT_S:
             found.append(Finding("HostOomKill", "out_of_memory", self.oom.text, critical=True))
         if self.config_error is not None:

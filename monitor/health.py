@@ -108,6 +108,9 @@ def _starting(
 ) -> Verdict:
     age_s = now - evidence.started_at
     if manifest is None:
+        if age_s >= limits.contact_s and evidence.board_refuses:
+            # it tries again until it can; another process could not either
+            return Verdict(Health.SUSPECT, Reason.STATE_DISK, "the state directory is not writable")
         if age_s >= limits.contact_s:
             return Verdict(
                 Health.HUNG, Reason.LOAD_STALLED, f"no manifest after {age_s:.0f} s", age_s

@@ -114,6 +114,7 @@ class Keeper:
     # observe
 
     def _observe(self, watch: Watch, now: Moment) -> None:
+        watch.window.see_board(refuses=self.ledger.board_error is not None)
         identity = watch.replica.identity
         if identity is None:
             return

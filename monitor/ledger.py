@@ -38,6 +38,7 @@ class Ledger:
         self._read_log = read_log
         self.journal_errors = 0
         self.board_errors = 0
+        self.board_error: str | None = None  # why verdicts cannot be written now
         self.restarts: Counter[tuple[str, str]] = Counter()
 
     def tell_change(
@@ -81,8 +82,10 @@ class Ledger:
             )
         except OSError as error:  # tried again at the next round; the rest must go on
             self.board_errors += 1
+            self.board_error = error.strerror or type(error).__name__
             log.error("cannot write the verdict on %s: %s", replica.id, error)  # noqa: TRY400
             return
+        self.board_error = None
         watch.published = shown
 
     def remember(self, watch: Watch, now: Moment) -> None:

@@ -121,6 +121,7 @@ class Loop:
             self._tools.casebook.close(now, replica=replica_id)
         for watch in self._roster:
             self._look_after(watch, now)
+        self._findings.board_error = self._keeper.ledger.board_error
         self._findings.tell(self._roster, now)
         self._tools.casebook.flush()
         self._keep_house(now)

@@ -60,6 +60,7 @@ class Reason(str, Enum):
     STARVED = "starved"
     CANARY_UNCONFIRMED = "canary_unconfirmed"
     UNSCORED = "unscored_documents"
+    STATE_DISK = "state_disk"
     # slow, and serving
     LATENCY = "latency_over_slo"
     SLOWER_THAN_SIBLINGS = "slower_than_siblings"
@@ -289,6 +290,7 @@ class Evidence:
         canary_good: at least one passed in this generation.
         unscored_at: users' documents got NaN for a score then, and no canary passed since.
         effort: over the last seconds; None when nobody had a reason to measure.
+        board_refuses: the state directory cannot be written, so nobody can say anything there.
         gpu: LOST or FAULT of its card, already judged; None when well or unknown.
         slow: since when, why and by how much it is slow, already judged; None when it is not.
     """
@@ -307,5 +309,6 @@ class Evidence:
     canary_good: bool = False
     unscored_at: float | None = None
     effort: Effort | None = None
+    board_refuses: bool = False
     gpu: Reason | None = None
     slow: Slow | None = None

@@ -56,6 +56,7 @@ class Window:
         self._cpu: deque[tuple[float, CpuSample]] = deque(maxlen=64)
         self._gpu: Reason | None = None
         self._slow: Slow | None = None
+        self._board_refuses = False
 
     @property
     def progress(self) -> Progress | None:
@@ -159,6 +160,9 @@ class Window:
     def see_gpu(self, fault: Reason | None) -> None:
         self._gpu = fault
 
+    def see_board(self, *, refuses: bool) -> None:
+        self._board_refuses = refuses
+
     def see_slow(self, slow: Slow | None) -> None:
         self._slow = slow
 
@@ -188,6 +192,7 @@ class Window:
             effort=self._effort(),
             gpu=self._gpu,
             slow=self._slow,
+            board_refuses=self._board_refuses,
         )
 
     def _effort(self) -> Effort | None:

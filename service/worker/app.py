@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
@@ -34,7 +33,7 @@ from service.errors import (
     error_body,
     status_of,
 )
-from service.manifest import Manifest, WorkerState, remove_manifest, write_manifest
+from service.manifest import Manifest, WorkerState, remove_manifest
 from service.process import boot_id, started_ticks
 from service.request import Score, ScoreJob
 from service.serving import Listener, bind, exit_within_grace, stop_event, url_of
@@ -49,6 +48,7 @@ from service.worker.engine import (
 )
 from service.worker.guardian import Guardian
 from service.worker.ledger import Ledger
+from service.worker.publisher import Publisher
 from service.worker.select import build_engine
 
 EXIT_DRAINED = 0
@@ -307,25 +307,29 @@ async def live(
         watched=identity.watched,
     )
     worker = Worker(build_engine(engine), manifest)
-    write_manifest(settings.state_dir, manifest)
+    publisher = Publisher(settings.state_dir)
+    publisher.publish(manifest)
     app = create_app(worker)
     began(worker, app)
     http = Listener(app, listener)
     try:
-        await _live(worker, settings, stopping)
+        await _live(worker, settings, publisher, stopping)
     finally:
         await http.stop(grace_s=2.0)
         with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
             await asyncio.wait_for(worker.engine.close(), settings.drain_timeout_s + 5.0)
+        await publisher.close()
     if worker.manifest.exit_code is None:
         remove_manifest(settings.state_dir, worker.manifest)
     return worker.manifest
 
 
-async def _live(worker: Worker, settings: ServiceSettings, stopping: asyncio.Event) -> None:
+async def _live(
+    worker: Worker, settings: ServiceSettings, publisher: Publisher, stopping: asyncio.Event
+) -> None:
     """Load, serve, and drain: each step ends early when the process is told to stop."""
     stop = asyncio.create_task(stopping.wait())
-    load = asyncio.create_task(_load(worker, settings.state_dir))
+    load = asyncio.create_task(_load(worker, publisher))
     dead = asyncio.create_task(worker.dead.wait())
     death = asyncio.create_task(_watch_engine(worker, load))
     tasks = {stop, load, dead, death}
@@ -335,10 +339,10 @@ async def _live(worker: Worker, settings: ServiceSettings, stopping: asyncio.Eve
             load.result()
             await asyncio.wait({stop, dead}, return_when=asyncio.FIRST_COMPLETED)
         if worker.dead.is_set():
-            write_manifest(settings.state_dir, worker.manifest)
+            publisher.publish(worker.manifest)
             return
         worker.drain()
-        write_manifest(settings.state_dir, worker.manifest)
+        publisher.publish(worker.manifest)
         log.info("draining")
         drained = await worker.ledger.wait_idle(settings.drain_timeout_s)
         log.info("drained" if drained else "the drain ran out of time")
@@ -348,7 +352,7 @@ async def _live(worker: Worker, settings: ServiceSettings, stopping: asyncio.Eve
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _load(worker: Worker, state_dir: Path) -> None:
+async def _load(worker: Worker, publisher: Publisher) -> None:
     try:
         info = await worker.engine.start(worker.report)
     except EngineStartError as error:
@@ -360,7 +364,7 @@ async def _load(worker: Worker, state_dir: Path) -> None:
         worker.fail(f"the engine did not start: {error!r}", EXIT_START_FAILED)
         return
     worker.ready(info)
-    write_manifest(state_dir, worker.manifest)
+    publisher.publish(worker.manifest)
     log.info("ready: %s engine, model %s", info.kind, info.model)
     if info.notice:
         log.warning("%s", info.notice)

@@ -31,6 +31,18 @@ LOADING = manifest(WorkerState.LOADING)
     [
         pytest.param(healthy(), Health.HEALTHY, Reason.HEALTHY, id="idle and well"),
         pytest.param(
+            healthy(manifest=None, started_at=NOW - 61),
+            Health.HUNG,
+            Reason.LOAD_STALLED,
+            id="started, and no word of it",
+        ),
+        pytest.param(
+            healthy(manifest=None, started_at=NOW - 61, board_refuses=True),
+            Health.SUSPECT,
+            Reason.STATE_DISK,
+            id="started, and it cannot write a word",
+        ),
+        pytest.param(
             healthy(progress=progress(in_flight=3)), Health.BUSY, Reason.BUSY, id="work in flight"
         ),
         # dead
