@@ -9,6 +9,7 @@ from deploy.gpu.part import Part, State, Value
 
 NAME = "caches"
 NO_PREFIX = "ours_no_prefix_cache"
+WITHOUT = {"enable_prefix_caching": False}
 
 
 def run(bench: Bench) -> Part:
@@ -20,7 +21,7 @@ def run(bench: Bench) -> Part:
     ground = bench.ground
     ground.stop(sides.BARE)
     ground.ours()
-    ground.ours(NO_PREFIX, more={"enable_prefix_caching": False})
+    ground.ours(NO_PREFIX, more=WITHOUT)
     shape = bench.grid.middle
     found = bench.play([sides.OURS, NO_PREFIX], [shape])[shape]
     again = bench.play([sides.OURS], [shape], repeated=True)[shape][sides.OURS]

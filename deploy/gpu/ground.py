@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,7 @@ class Ground:
     machine: Machine
     share: float = 0.4
     _servers: dict[str, Server] = field(default_factory=dict)
+    _began: dict[str, float] = field(default_factory=dict)
     _started_s: dict[str, float] = field(default_factory=dict)
 
     def ours(
@@ -93,7 +94,8 @@ class Ground:
         Raises:
             Failed: it did not start.
         """
-        return self._get(name, lambda: self._start_ours(name, replicas, more or {}))
+        self.begin(name, replicas=replicas, more=more)
+        return self._ready(name)
 
     def bare(self) -> Server:
         """A bare vLLM server with its own defaults, ready.
@@ -101,7 +103,18 @@ class Ground:
         Raises:
             Failed: it did not start.
         """
-        return self._get(sides.BARE, self._start_bare)
+        self.begin(sides.BARE)
+        return self._ready(sides.BARE)
+
+    def begin(self, name: str, *, replicas: int = 1, more: Arguments | None = None) -> None:
+        """Start a side without waiting; one that was begun is left as it is."""
+        if name in self._servers:
+            return
+        self._began[name] = time.monotonic()
+        if name == sides.BARE:
+            self._servers[name] = self._start_bare()
+        else:
+            self._servers[name] = self._start_ours(name, replicas, more or {})
 
     def began(self, name: str) -> float:
         """Seconds that the side took from its start until it answered."""
@@ -110,6 +123,7 @@ class Ground:
     def stop(self, *names: str) -> None:
         for name in names:
             found = self._servers.pop(name, None)
+            self._started_s.pop(name, None)
             if found is not None:
                 found.stop()
 
@@ -123,19 +137,17 @@ class Ground:
         url = self._servers[name].url
         return Target(name, url, DIALECTS["vllm"], timeout_s=sides.REQUEST_S)
 
-    def _get(self, name: str, start: Callable[[], Server]) -> Server:
-        found = self._servers.get(name)
-        if found is not None:
+    def _ready(self, name: str) -> Server:
+        found = self._servers[name]
+        if name in self._started_s:
             return found
-        began = time.monotonic()
-        made = self._servers[name] = start()
         try:
-            made.wait_ready(START_S)
+            found.wait_ready(START_S)
         except StartFailed as error:
             self.stop(name)
             raise Failed(str(error)) from error
-        self._started_s[name] = time.monotonic() - began
-        return made
+        self._started_s[name] = time.monotonic() - self._began[name]
+        return found
 
     def _start_ours(self, name: str, replicas: int, more: Arguments) -> Server:
         machine = self.machine
