@@ -40,7 +40,7 @@ def attempt(fault: Fault, on: Ground, slack: float) -> Result:
         len(load.failed),
         len(load.wrong),
     )
-    _judge(fault, course, result, trouble, slack)
+    judge(fault, course, result, trouble, slack)
     if load.failed:
         result.why += f" (first: {load.failed[0].status} {load.failed[0].text[:200]})"
     return result
@@ -80,7 +80,7 @@ def _load_s(course: Course) -> float | None:
     return None
 
 
-def _judge(fault: Fault, course: Course, result: Result, trouble: list[str], slack: float) -> None:
+def judge(fault: Fault, course: Course, result: Result, trouble: list[str], slack: float) -> None:
     restarts = course.restarts()
     result.figures = course.figures
     result.restarts = sum(restarts.values())
