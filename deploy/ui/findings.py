@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from deploy.ui.answer import BadAnswer, Row, as_mapping, as_whole
 
+LONGEST_PASSAGE = 320
+"""Characters of a passage that are shown."""
+
 STAGES = ("embed", "recall", "rerank", "total")
 
 
@@ -57,6 +60,12 @@ def read_findings(body: object) -> Findings:
         raise BadAnswer(f"not an answer of /v1/search: {error}") from None
 
 
+def _short(text: str) -> str:
+    """A passage as a glance: its source says where the whole is."""
+    words = " ".join(text.split())
+    return words if len(words) <= LONGEST_PASSAGE else words[: LONGEST_PASSAGE - 1] + "…"
+
+
 def _row(item: Mapping[str, object]) -> Row:
     score = item.get("relevance_score")
     title, source = str(item.get("title") or ""), str(item["source"])
@@ -64,6 +73,6 @@ def _row(item: Mapping[str, object]) -> Row:
         rank=as_whole(item["rank"]),
         before=as_whole(item["recall_rank"]),
         score=None if score is None else float(str(score)),
-        text=str(item["text"]),
+        text=_short(str(item["text"])),
         title=f"{title} · {source}" if title else source,
     )

@@ -4,7 +4,7 @@ import pytest
 
 from deploy.ui import show
 from deploy.ui.answer import BadAnswer
-from deploy.ui.findings import read_findings
+from deploy.ui.findings import LONGEST_PASSAGE, read_findings
 from deploy.ui.words import EN
 
 RESULT = {
@@ -66,6 +66,14 @@ def test_one_model_in_both_stages_is_named_once():
     found = read_findings(body(RESULT, recall_model="m", rerank_model="m"))
 
     assert found.models == ("m",)
+
+
+def test_a_passage_is_shown_as_one_short_paragraph():
+    (row,) = read_findings(body({**RESULT, "text": "# A\n\n" + "word " * 200})).rows
+
+    assert row.text.startswith("# A word word")
+    assert len(row.text) == LONGEST_PASSAGE
+    assert row.text.endswith("…")
 
 
 def test_nothing_found_is_said():
