@@ -148,7 +148,7 @@ def _content(response: requests.Response) -> dict[str, Any]:
         body = response.json()
     except ValueError:
         body = None
-    if response.ok and isinstance(body, dict):
+    if response.status_code == HTTPStatus.OK and isinstance(body, dict):
         return body
     said = body.get("error") if isinstance(body, dict) else None
     words = said.get("message") if isinstance(said, dict) else said

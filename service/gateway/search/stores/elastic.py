@@ -215,7 +215,7 @@ class ElasticStore:
             answer = response.json()
         except ValueError:
             answer = None
-        if not response.ok:
+        if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
             said = _said(answer.get("error")) if isinstance(answer, dict) else response.reason
             raise StoreError(f"{self._url} answered {response.status_code}: {said}")
         if not isinstance(answer, dict):
