@@ -226,20 +226,20 @@ def _resume(session: Session, plan: Plan, screen: Screen) -> Record:
     from deploy.upgrade.standing import Stand
 
     found, at = session.latest()
+    if found is not None and at.stand in {Stand.PROVED, Stand.DONE}:
+        return session.settled(found, at)
     if found is None or not at.resume:
         raise UpgradeError(f"there is nothing to resume: {at.words}")
     with screen.busy():
         if at.stand is Stand.INTERRUPTED:
             return session.prove_again(found, plan)[0]
-        if at.stand is Stand.PROVED:
-            return found
         return session.switch(found) if at.stand is Stand.ASKED else session.follow(found)
 
 
 def _roll_back(session: Session, screen: Screen) -> Record:
     from deploy.upgrade.session import UpgradeError
 
-    found, at = session.latest()
+    found, at = session.to_turn_back()
     if found is None or not at.rollback:
         raise UpgradeError(f"there is nothing to roll back: {at.words}")
     with screen.busy():

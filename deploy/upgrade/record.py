@@ -18,6 +18,9 @@ from service.process import boot_id, started_ticks
 
 FOLDER = "upgrade"
 FILE = "record.json"
+VERSION = "engine.toml"
+BEFORE = "before.toml"
+"""What stood in `engine.toml` before; the watchdog keeps it when it installs the version."""
 KEPT = 10
 """Folders of upgrades; older ones are removed."""
 
@@ -106,12 +109,41 @@ def latest(state_dir: Path) -> Record | None:
     return max(found, key=lambda record: record.id, default=None)
 
 
-def standing(state_dir: Path, rollout: Mapping[str, Any] | None) -> tuple[Record | None, Standing]:
-    """The newest upgrade and where it stands; `rollout`: the watchdog's present or last one."""
-    found = latest(state_dir)
+def named(state_dir: Path, name: str) -> Record | None:
+    """The upgrade of this name; None when it is not kept."""
+    return _read(folder_of(state_dir, name))
+
+
+def standing(
+    state_dir: Path, rollout: Mapping[str, Any] | None, name: str = ""
+) -> tuple[Record | None, Standing]:
+    """An upgrade and where it stands; `rollout`: the watchdog's present or last one.
+
+    Args:
+        name: which one; empty: the newest.
+    """
+    found = named(state_dir, name) if name else latest(state_dir)
     if found is None:
         return None, stand(None, "", rollout, attended=False)
-    return found, stand(found.phase.value, found.id, rollout, attended=found.is_attended)
+    at = stand(
+        found.phase.value,
+        found.id,
+        rollout,
+        attended=found.is_attended,
+        installed=_is_installed(state_dir, found.id),
+    )
+    return found, at
+
+
+def _is_installed(state_dir: Path, name: str) -> bool | None:
+    """Whether the version is in force; None when the watchdog never installed it."""
+    folder = folder_of(state_dir, name)
+    if not (folder / BEFORE).exists():
+        return None
+    try:
+        return (folder / VERSION).read_bytes() == (state_dir / VERSION).read_bytes()
+    except OSError:
+        return False
 
 
 def forget_old(state_dir: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from deploy.client import Unreachable
 from deploy.config import Config, load, revised
-from deploy.upgrade import candidate, place, record, switch
+from deploy.upgrade import candidate, overlay, place, record, switch
 from deploy.upgrade.gate import GateError, Trial, try_out
 from deploy.upgrade.questions import QuestionsError
 from deploy.upgrade.questions import load as load_questions
@@ -28,7 +28,6 @@ from deploy.upgrade.watched import Watchdog, serving
 from service.manifest import Manifest
 from service.worker.select import resolve_kind
 
-_BEFORE = "before.toml"  # written by the watchdog: what stood in engine.toml
 _DRAIN_S = 120.0
 _MARGIN_S = 600.0  # on top of the start's limit: for the tests, before a lent replica comes back
 
@@ -162,9 +161,33 @@ class Session:
         )
         return self.switch(undo)
 
+    def settled(self, found: Record, at: Standing) -> Record:
+        """The record, told of an end that nobody waited for."""
+        if at.stand is Stand.DONE and found.phase is not Phase.DONE:
+            return self._mark(found, Phase.DONE, "all new")
+        return found
+
     def latest(self) -> tuple[Record | None, Standing]:
         """The newest upgrade and where it stands."""
         return record.standing(self._state_dir, self._status().get("rollout"))
+
+    def to_turn_back(self) -> tuple[Record | None, Standing]:
+        """What `--rollback` is about: the newest, or what is in force when that changed nothing.
+
+        Raises:
+            UpgradeError: `engine.toml` cannot be read.
+        """
+        found, at = self.latest()
+        if at.rollback:
+            return found, at
+        try:
+            in_force = overlay.read(self._state_dir)
+        except overlay.OverlayError as error:
+            raise UpgradeError(str(error)) from None
+        if in_force is None:
+            return found, at
+        rollout = self._status().get("rollout")
+        return record.standing(self._state_dir, rollout, in_force.upgrade)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -281,7 +304,7 @@ class Session:
 
     def _before(self, found: Record) -> str:
         try:
-            path = folder_of(self._state_dir, found.id) / _BEFORE
+            path = folder_of(self._state_dir, found.id) / record.BEFORE
             return path.read_text(encoding="utf-8")
         except OSError:
             raise UpgradeError(f"nothing is kept from before {found.id}") from None

@@ -82,22 +82,33 @@ _WORDS: Mapping[Stand, tuple[str, str, str]] = {
 
 
 def stand(
-    phase: str | None, name: str, rollout: Mapping[str, Any] | None, *, attended: bool
+    phase: str | None,
+    name: str,
+    rollout: Mapping[str, Any] | None,
+    *,
+    attended: bool,
+    installed: bool | None = None,
 ) -> Standing:
     """Where the upgrade of this name stands.
 
     Args:
         phase: of its record; None when there is none.
-        rollout: the watchdog's present or last one; None when it has none.
+        rollout: the watchdog's present or last one; None when it has none, or is not there.
         attended: the command that works on it lives.
+        installed: its version is in force; None: the watchdog never installed it.
     """
-    found = _stand(phase, name, rollout, attended=attended)
+    found = _stand(phase, name, rollout, attended=attended, installed=installed)
     words, resume, rollback = _WORDS[found]
     return Standing(found, words, resume, rollback)
 
 
 def _stand(
-    phase: str | None, name: str, rollout: Mapping[str, Any] | None, *, attended: bool
+    phase: str | None,
+    name: str,
+    rollout: Mapping[str, Any] | None,
+    *,
+    attended: bool,
+    installed: bool | None,
 ) -> Stand:
     if phase is None:
         return Stand.NONE
@@ -107,5 +118,14 @@ def _stand(
         return Stand(phase)
     if rollout is not None and rollout.get("id") == name:
         return Stand(rollout["stage"])
-    # the watchdog rolled something else since, or was never told of this one
-    return Stand.ASKED if phase == "switching" else Stand(phase)
+    return _unwatched(rollout, installed=installed) if phase == "switching" else Stand(phase)
+
+
+def _unwatched(rollout: Mapping[str, Any] | None, *, installed: bool | None) -> Stand:
+    """Where a switch stands of which the watchdog does not tell."""
+    if installed is None:
+        return Stand.ASKED
+    if rollout is None:
+        return Stand.ROLLING if installed else Stand.GOING_BACK
+    # nobody waited for its end, and another one ran since: that began after this one had ended
+    return Stand.DONE if installed else Stand.WENT_BACK

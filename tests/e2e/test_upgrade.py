@@ -6,6 +6,8 @@ import json
 import math
 import signal
 import subprocess
+import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -219,12 +221,15 @@ def test_nothing_is_lost_though_the_command_and_the_watchdog_are_killed_on_the_w
 
 
 def rolls(site):
-    rollout = site.status()["rollout"]
-    return rollout is not None and rollout["active"]
+    """It does, or did already."""
+    rollout, upgrade = site.status()["rollout"], record.latest(site.state_dir)
+    return rollout is not None and rollout["id"] == upgrade.id
 
 
 def test_the_old_version_can_be_brought_back_afterwards(site):
     assert serving(site) == all_of(2)
+    refused = record.new_record(record.new_name(time.time()), 0.0)  # newer, and changed nothing
+    record.save(site.state_dir, replace(refused, phase=record.Phase.REFUSED))
     users = Users(site)
     users.at_least(20)
 

@@ -256,6 +256,23 @@ def test_where_an_upgrade_stands(phase, found, attended, expected):
     assert stand(word, "u", found, attended=attended).stand is expected
 
 
+@pytest.mark.parametrize(
+    ("found", "installed", "expected"),
+    [
+        pytest.param(None, None, Stand.ASKED, id="no watchdog, never installed"),
+        pytest.param(None, True, Stand.ROLLING, id="no watchdog: it goes on when it is back"),
+        pytest.param(None, False, Stand.GOING_BACK, id="no watchdog, and on the way back"),
+        pytest.param(rollout("done", "later"), True, Stand.DONE, id="ended long ago"),
+        pytest.param(rollout("done", "later"), False, Stand.WENT_BACK, id="went back long ago"),
+        pytest.param(rollout("rolling"), True, Stand.ROLLING, id="the watchdog knows best"),
+    ],
+)
+def test_an_end_that_nobody_waited_for(found, installed, expected):
+    at = stand("switching", "u", found, attended=False, installed=installed)
+
+    assert at.stand is expected
+
+
 @pytest.mark.parametrize("one", list(Stand))
 def test_every_standing_has_words_and_no_way_back_from_nothing(one):
     phase = {Stand.NONE: None, Stand.INTERRUPTED: "trying", Stand.ASKED: "switching"}
