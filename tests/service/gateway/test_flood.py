@@ -76,12 +76,16 @@ def test_bodies_beyond_the_limit_are_refused_before_they_are_held(tmp_path, body
 def test_a_flood_within_the_limits_takes_no_more_memory_the_longer_it_lasts(
     tmp_path, body, monkeypatch: pytest.MonkeyPatch
 ):
-    """Two bodies are held at once at most, and so are their texts; the others hear 429."""
+    """Two bodies are held at once at most, and so are their texts; the others hear 429.
+
+    Measured: 275 MiB, of which 62 are the empty gateway; 590 where all bodies are held.
+    """
     held = 2 * len(body) + MEBI
     for name, value in {
         "MAX_BODY_BYTES": 64 * MEBI,
         "MAX_BUFFERED_BYTES": held,
         "MAX_DOCUMENTS": DOCUMENTS,
+        "BODY_TIMEOUT_S": 60,
         "MAX_WAITING_TOKENS": 100_000_000,
     }.items():
         monkeypatch.setenv(f"RANKGUARD_SERVICE__{name}", str(value))
@@ -96,7 +100,7 @@ def test_a_flood_within_the_limits_takes_no_more_memory_the_longer_it_lasts(
         assert 200 in statuses
         assert statuses <= {200, 429, 503, 504, REFUSED}
         # each body: its bytes, their text, the documents; and a chunk of them on its way
-        assert peak["gateway"] < empty["gateway"] + 5 * held / MEBI
+        assert peak["gateway"] < empty["gateway"] + 4 * held / MEBI
         assert peak["gateway"] < 1.5 * first
         assert peak["worker"] < empty["worker"] + held / MEBI
         until("it serves on", lambda: running.rerank().status_code == 200, 30)
