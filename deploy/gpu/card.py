@@ -13,6 +13,10 @@ from monitor.collectors.nvml import NvmlCollector, library_is_there
 from monitor.gpu import CardSample, Field, GpuRound
 from monitor.model import Unavailable
 
+_DEADLINE_S = 5.0
+_START_S = 30.0
+"""Without persistence mode the driver starts with the first reader."""
+
 _FIRST_PID_NAMESPACE = "pid:[4026531836]"
 """PROC_PID_INIT_INO in the kernel's include/linux/proc_ns.h."""
 
@@ -21,7 +25,7 @@ _MOST_USED = 0.05
 
 
 def open_collector() -> tuple[NvmlCollector, GpuRound]:
-    """The collector with the watchdog's own deadline, and its first look.
+    """The watchdog's collector, and its first look; more patient, since values are judged here.
 
     The first look alone says what a card does not support: that is never asked again.
 
@@ -30,7 +34,7 @@ def open_collector() -> tuple[NvmlCollector, GpuRound]:
     """
     if not library_is_there():
         raise Skip("no NVIDIA driver here: libnvidia-ml.so.1 cannot be loaded")
-    collector = NvmlCollector()
+    collector = NvmlCollector(deadline_s=_DEADLINE_S, start_s=_START_S)
     found = collector.read()
     if isinstance(found.driver, Unavailable):
         collector.close()

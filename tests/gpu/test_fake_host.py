@@ -18,6 +18,7 @@ from tests.waiting import until
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(not compiler_is_there(), reason="needs gcc"),
 ]
 
@@ -37,7 +38,7 @@ def host(built):
 
 def arguments(tmp_path, *parts):
     out, recordings = tmp_path / "run.json", tmp_path / "recordings"
-    common = ["test", "--fake", "--quick", "--engine", "scripted", "--slack", "3"]
+    common = ["test", "--fake", "--quick", "--engine", "scripted", "--slack", "10"]
     only = ["--only", *parts] if parts else []
     return [*common, "-o", str(out), "--recordings", str(recordings), *only]
 
@@ -48,7 +49,7 @@ def run(host, tmp_path, *parts):
         env=host.environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     return done, json.loads((tmp_path / "run.json").read_text())
@@ -124,7 +125,7 @@ def test_a_driver_error_is_heard_while_we_listen(host):
     assert process.stdout.readline().strip() == LISTENING
     host.say("event 1 79")
 
-    rows = json.loads(process.communicate(timeout=60)[0])
+    rows = json.loads(process.communicate(timeout=120)[0])
 
     assert [row["registered"] for row in rows] == [True, True]
     assert sum(row["events"] for row in rows) == 1
@@ -148,9 +149,9 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_nothing_running(host, tmp_pat
         stderr=subprocess.DEVNULL,
     )
     try:
-        until("the first part is written", out.exists, 60)
+        until("the first part is written", out.exists, 120)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 1
+        assert process.wait(120) == 1
     finally:
         process.kill()
         process.wait(5)

@@ -165,7 +165,7 @@ def test_a_dry_run_of_the_benchmark_says_what_it_would_start_and_kill(tmp_path, 
     out = tmp_path / "bench.json"
     command = [sys.executable, "-m", "deploy.gpu", "bench", "--dry-run", "-o", str(out), *more]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
     assert done.returncode == 0, done.stderr
     assert "SIGKILL" in done.stderr
@@ -178,7 +178,7 @@ def test_without_a_card_the_benchmark_says_so_and_starts_nothing(tmp_path):
         pytest.skip("there is a card")
     command = [sys.executable, "-m", "deploy.gpu", "bench", "-o", str(tmp_path / "bench.json")]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
     assert done.returncode == 2
     assert "no NVIDIA driver" in done.stderr
