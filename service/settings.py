@@ -49,13 +49,11 @@ class SearchSettings(BaseModel):
         10 * 2**20, ge=1024, description="larger files, or lines of JSONL, are not indexed"
     )
     candidates: int = Field(100, ge=1, le=1000, description="passages that the first stage finds")
-    recall: Literal["auto", "dense", "lexical", "fusion"] = Field(
-        "auto",
-        description="first stage: vectors, words (BM25) or both fused; auto: vectors, and both "
-        "fused where one model embeds and reranks",
+    recall: Literal["dense", "lexical", "fusion"] = Field(
+        "dense", description="first stage: vectors, words (BM25), or both fused"
     )
     rerank: Literal["auto", "always", "never"] = Field(
-        "auto", description="second stage; auto: only where another model than the first ranks"
+        "auto", description="second stage; auto: only where it can change the vectors' order"
     )
     embeddings_url: str = Field(
         "",

@@ -60,7 +60,7 @@ def query(
     recall: Annotated[
         int | None, typer.Option(min=1, max=1000, help="candidates of the first stage")
     ] = None,
-    recall_by: Annotated[str, typer.Option(help="auto, dense, lexical or fusion")] = "",
+    recall_by: Annotated[str, typer.Option(help="dense (vectors), lexical (words) or fusion")] = "",
     rerank: Annotated[
         bool | None, typer.Option("--rerank/--no-rerank", help="force or leave out stage two")
     ] = None,

@@ -92,7 +92,7 @@ def _recall(word: str) -> Recall:
     try:
         return Recall(word)
     except ValueError:
-        raise StoreError("--recall-by has to be auto, dense, lexical or fusion") from None
+        raise StoreError("--recall-by has to be dense, lexical or fusion") from None
 
 
 def _rerank(asked: bool | None, configured: str) -> Rerank:

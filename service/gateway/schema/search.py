@@ -30,7 +30,7 @@ class SearchBody(BaseModel):
     candidates: Few | None = Field(
         None, description="passages that the first stage finds; default: [service.search]"
     )
-    recall: Literal["auto", "dense", "lexical", "fusion"] | None = Field(
+    recall: Literal["dense", "lexical", "fusion"] | None = Field(
         None, description="first stage: vectors, words or both fused; default: [service.search]"
     )
     rerank: Literal["auto", "always", "never"] | None = Field(

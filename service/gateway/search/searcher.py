@@ -30,7 +30,7 @@ class Asked:
     query: str
     top: int = 10
     candidates: int = 100
-    recall: Recall = Recall.AUTO
+    recall: Recall = Recall.DENSE
     rerank: Rerank = Rerank.AUTO
     per_source: int = 1
     instruction: str | None = None
@@ -68,12 +68,7 @@ class Searcher:
         [vector] = query.vectors
         async with self._library.lent(query.space, vector.dimension) as index:
             opened = self._clock()
-            chosen = plan.decide(
-                asked.recall,
-                asked.rerank,
-                same_model=self._models.same,
-                has_words=index.words is not None,
-            )
+            chosen = plan.decide(asked.recall, asked.rerank, same_model=self._models.same)
             candidates = await self._recall(index, asked, chosen.recall, vector)
         recalled = self._clock()
         judged = None

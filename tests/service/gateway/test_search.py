@@ -54,7 +54,7 @@ async def gateway(start, worker, docs, tmp_path):
 
 
 async def test_it_answers_passages_and_how_they_came_about(gateway):
-    reply = await gateway.post({"query": "drain"}, PATH)
+    reply = await gateway.post({"query": "drain", "recall": "fusion"}, PATH)
 
     assert reply.status == 200, reply.body
     first = reply.body["results"][0]

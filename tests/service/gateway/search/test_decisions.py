@@ -36,46 +36,23 @@ def test_the_sum_is_that_of_the_paper():
 
 
 @pytest.mark.parametrize(
-    ("recall", "rerank", "same", "words", "plan"),
+    ("recall", "rerank", "same", "second", "why"),
     [
-        pytest.param(
-            "auto", "auto", False, True, ("dense", True, Why.TWO_MODELS), id="two models: both"
-        ),
-        pytest.param(
-            "auto", "auto", True, True, ("fusion", False, Why.SAME_MODEL), id="one model: fusion"
-        ),
-        pytest.param(
-            "auto",
-            "auto",
-            True,
-            False,
-            ("dense", False, Why.SAME_MODEL_ALONE),
-            id="one model and no words: vectors",
-        ),
-        pytest.param(
-            "auto",
-            "always",
-            True,
-            True,
-            ("fusion", True, Why.SAME_MODEL_ANYWAY),
-            id="one model, reranked all the same: said",
-        ),
-        pytest.param(
-            "lexical",
-            "always",
-            True,
-            True,
-            ("lexical", True, Why.ASKED),
-            id="words then the one model are two stages",
-        ),
-        pytest.param("dense", "never", False, True, ("dense", False, Why.ASKED), id="as asked"),
-        pytest.param("fusion", "auto", False, True, ("fusion", True, Why.ASKED), id="fusion asked"),
-        pytest.param("dense", "auto", True, True, ("dense", False, Why.ASKED), id="dense asked"),
+        pytest.param("dense", "auto", False, True, Why.TWO_STAGES, id="two models: both stages"),
+        pytest.param("fusion", "auto", False, True, Why.TWO_STAGES, id="fused, then the other"),
+        pytest.param("dense", "auto", True, False, Why.SAME_MODEL, id="one model: vectors alone"),
+        pytest.param("fusion", "auto", True, False, Why.SAME_MODEL_FUSED, id="one model: fusion"),
+        pytest.param("lexical", "auto", True, True, Why.TWO_STAGES, id="words are no model"),
+        pytest.param("dense", "always", True, True, Why.SAME_MODEL_ANYWAY, id="said when useless"),
+        pytest.param("fusion", "always", True, True, Why.SAME_MODEL_ANYWAY, id="and when harmful"),
+        pytest.param("lexical", "always", True, True, Why.TWO_STAGES, id="words, reranked"),
+        pytest.param("dense", "never", False, False, Why.ASKED, id="left out as asked"),
+        pytest.param("lexical", "never", True, False, Why.ASKED, id="words alone"),
     ],
 )
-def test_the_stages_of_a_search(recall, rerank, same, words, plan):
-    found = decide(Recall(recall), Rerank(rerank), same_model=same, has_words=words)
-    assert found == Plan(Recall(plan[0]), plan[1], plan[2])
+def test_the_stages_of_a_search(recall, rerank, same, second, why):
+    found = decide(Recall(recall), Rerank(rerank), same_model=same)
+    assert found == Plan(Recall(recall), second, why)
 
 
 def found(source: str, rank: int) -> Found:

@@ -63,12 +63,13 @@ def sources(outcome) -> list[str]:
 
 async def test_the_page_is_found(docs, tmp_path):
     done = index(docs, tmp_path)
-    outcome = await search(tmp_path, WordModels(same=True), Asked("drain a replica"))
+    asked = Asked("drain a replica", recall=Recall.FUSION)
+    outcome = await search(tmp_path, WordModels(same=True), asked)
 
     assert (done.seen, done.indexed, done.passages) == (3, 3, 3)
     assert sources(outcome)[0] == "drain.md"
     assert outcome.plan.recall is Recall.FUSION
-    assert outcome.plan.why is Why.SAME_MODEL
+    assert outcome.plan.why is Why.SAME_MODEL_FUSED
     assert (outcome.results[0].dense_rank, outcome.results[0].lexical_rank) == (1, 1)
 
 
