@@ -18,7 +18,7 @@ from tests.deploy.ray.cluster import Clients, Hosts, hosts
 from tests.e2e.stack import stack
 from tests.waiting import until
 
-DOCUMENT_S = 0.02
+DOCUMENT_S = 0.05
 DOCUMENTS = 20
 CLIENTS_PER_NODE = 4
 ASKED = 200
@@ -31,7 +31,7 @@ def throughput(nodes: int, seconds: float) -> tuple[float, int]:
     with tempfile.TemporaryDirectory() as folder:
         sections = {"fleet": fleet, "monitor": {"replicas": nodes, "canary_s": 15.0}}
         with hosts(Path(folder), nodes=nodes, cpus=3, document_s=DOCUMENT_S, **sections) as cluster:
-            cluster.wait_routable(nodes, 120)
+            cluster.wait_routable(nodes, 300)
             clients = Clients(cluster.url, clients=CLIENTS_PER_NODE * nodes, documents=DOCUMENTS)
             time.sleep(3.0)  # to the steady state
             began, before = time.monotonic(), clients.answered
@@ -63,7 +63,7 @@ def latencies() -> dict[str, tuple[float, float]]:
             until("the plain gateway is ready", plain.is_ready, 60)
             found = {"plain gateway": latency(plain.url)}
         with hosts(Path(folder), nodes=0, cpus=3, document_s=0.0, fleet={"gateways": 1}) as cluster:
-            cluster.wait_routable(1, 120)
+            cluster.wait_routable(1, 300)
             found["Ray Serve, its proxy"] = latency(cluster.url)
             found["Ray Serve, the gateway's own port"] = latency(door(cluster))
         return found

@@ -21,7 +21,7 @@ from tests.waiting import until
 pytest.importorskip("ray", reason="Ray is not here: make test-ray")
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
     # Ray's own code warns of its own code
     pytest.mark.filterwarnings("ignore"),
 ]
@@ -44,6 +44,9 @@ REQUESTS = {
     "models": ("GET", "/v1/models", None),
     "alive": ("GET", "/livez", None),
 }
+LIMIT_S = 300.0
+"""On an idle machine of two cores what is waited for takes at most 20 s."""
+
 FLEETING = {"id", "created", "replicas"}
 
 
@@ -56,7 +59,7 @@ def running(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
     with hosts(folder, nodes=2, document_s=0.01, **sections) as cluster:
         try:
-            cluster.wait_routable(3, 300)
+            cluster.wait_routable(3, LIMIT_S)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{cluster.log()}\n{cluster.readiness()}") from None
         yield cluster
@@ -125,7 +128,9 @@ def test_a_gateway_has_a_door_of_its_own_for_its_metrics(running):
 
 def test_each_hosts_watchdog_sees_its_replicas_and_cards_and_tells_of_an_end(running, tmp_path):
     with watchdogs(running, tmp_path) as (watching, webhook):
-        until("all replicas are healthy", lambda: watching.healthy() == watching.expected(), 60)
+        until(
+            "all replicas are healthy", lambda: watching.healthy() == watching.expected(), LIMIT_S
+        )
         everywhere = watching.status("--hosts", ",".join(watching.addresses))
         assert everywhere["state"] == "healthy"
         assert [len(one["status"]["gpus"]) for one in everywhere["hosts"]] == [1] * 3
@@ -135,8 +140,12 @@ def test_each_hosts_watchdog_sees_its_replicas_and_cards_and_tells_of_an_end(run
         victim = running.a_replica()
         os.kill(victim.pid, signal.SIGKILL)
 
-        until("somebody is told", lambda: [m for m in webhook.received if m.name == "ReplicaDead"])
-        until("it is replaced", lambda: watching.healthy() == 3, 60)
+        until(
+            "somebody is told",
+            lambda: [m for m in webhook.received if m.name == "ReplicaDead"],
+            LIMIT_S,
+        )
+        until("it is replaced", lambda: watching.healthy() == 3, LIMIT_S)
         clients.stop()
         assert clients.failed == []
 
@@ -150,9 +159,9 @@ def test_a_replica_that_fails_its_health_check_is_replaced(running, fault):
     victim = running.a_replica()
 
     running.script(fault=fault, pid=victim.pid)
-    until("its process ends", lambda: started_ticks(victim.pid) != victim.started_ticks, 60)
-    until("another one serves", lambda: running.ready_on(*running.everywhere) == 3, 60)
-    running.wait_routable(3)
+    until("its process ends", lambda: started_ticks(victim.pid) != victim.started_ticks, LIMIT_S)
+    until("another one serves", lambda: running.ready_on(*running.everywhere) == 3, LIMIT_S)
+    running.wait_routable(3, LIMIT_S)
     clients.more(20)
     clients.stop()
 
@@ -167,8 +176,8 @@ def test_a_node_that_is_killed_under_load_costs_no_request(running):
 
     running.script(fault="none")
     running.kill(name)
-    until("its replicas come back elsewhere", lambda: running.ready_on(*others) == 3, 60)
-    running.wait_routable(3)
+    until("its replicas come back elsewhere", lambda: running.ready_on(*others) == 3, LIMIT_S)
+    running.wait_routable(3, LIMIT_S)
     clients.more(50)
     clients.stop()
 
