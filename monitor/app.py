@@ -28,6 +28,7 @@ from monitor.inbox import Inbox
 from monitor.journal import JournalError
 from monitor.keeper import Tools
 from monitor.latest import Latest
+from monitor.logs import BoundedLog
 from monitor.loop import Loop
 from monitor.model import Moment
 from monitor.notify import Notifier
@@ -92,29 +93,26 @@ def run(
         config_path: named in messages.
         reload: reads the settings anew on SIGHUP; what it raises is told of, and nothing changes.
     """
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s watchdog %(message)s",
-    )
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
     state_dir = state_dir.resolve()  # it is part of the mark by which workers are known
-    try:
-        with held(state_dir):
-            watchdog = _Watchdog(
-                settings,
-                state_dir,
-                worker_command,
-                alerts=alerts,
-                gateway_url=gateway_url,
-                runbooks=runbooks,
-            )
-            return watchdog.run(
-                stop_replicas=stop_replicas_on_exit, reload=reload, config_path=config_path
-            )
-    except (CannotStart, ActuatorError) as error:
-        log.error("%s", error)  # noqa: TRY400 - it is for a person, the trace is not
-        return EXIT_USAGE
+    with BoundedLog(sys.stderr) as lines:
+        try:
+            with held(state_dir):
+                watchdog = _Watchdog(
+                    settings,
+                    state_dir,
+                    worker_command,
+                    alerts=alerts,
+                    gateway_url=gateway_url,
+                    runbooks=runbooks,
+                    latest=Latest(lambda: lines.dropped),
+                )
+                return watchdog.run(
+                    stop_replicas=stop_replicas_on_exit, reload=reload, config_path=config_path
+                )
+        except (CannotStart, ActuatorError) as error:
+            log.error("%s", error)  # noqa: TRY400 - it is for a person, the trace is not
+            return EXIT_USAGE
 
 
 class _Watchdog:
@@ -129,12 +127,13 @@ class _Watchdog:
         alerts: AlertSettings | None,
         gateway_url: str | None,
         runbooks: Path | None,
+        latest: Latest,
     ) -> None:
         self._settings = settings
         self._state_dir = state_dir
         self._clock = SystemClock()
         self._inbox = Inbox()
-        self._latest = Latest()
+        self._latest = latest
         database = state_dir / "journal.db"
         self._journal = open_journal(database)
         self._server = self._bind(database, runbooks)

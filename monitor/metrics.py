@@ -471,6 +471,13 @@ METRICS: tuple[Family, ...] = (
         (),
         _single(lambda snapshot: snapshot.counters.dropped),
     ),
+    Family(
+        "rankguard_watchdog_dropped_log_lines",
+        "counter",
+        "Lines of the watchdog's log that nobody took from its standard error in time",
+        (),
+        _single(lambda snapshot: snapshot.dropped_lines),
+    ),
     Family("rankguard_gpu_driver_up", "gauge", "1 when the driver answers", (), _round(_driver_up)),
     Family(
         "rankguard_gpu_read_duration_seconds",

@@ -71,4 +71,5 @@ class Snapshot:
     delivery: PipelineSnapshot | None = None
     certificates: tuple[Certificate, ...] = ()
     notices: tuple[str, ...] = ()
+    dropped_lines: int = 0
     rollout: Rollout | None = None

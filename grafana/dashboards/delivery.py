@@ -229,12 +229,17 @@ _PLACE = Row(
         Panel(
             Look.LINES,
             "Observations dropped",
-            "What came while the loop was too far behind; anything above 0 is an overloaded host.",
+            "What came while the loop was too far behind; anything above 0 is an overloaded host."
+            " Lines of the log are dropped when nobody takes them from standard error.",
             Unit.NONE,
             (
                 Query(
                     f"increase(rankguard_watchdog_dropped_observations_total{_HOST}[5m])",
                     "{{host}}",
+                ),
+                Query(
+                    f"increase(rankguard_watchdog_dropped_log_lines_total{_HOST}[5m])",
+                    "{{host}} log lines",
                 ),
             ),
             least=0.0,
