@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from monitor.health import HealthLimits
 from monitor.model import CanaryOutcome, CanaryResult, Reason
 
 
@@ -30,19 +31,34 @@ class Checkup:
         return self.finding in {Finding.HUNG, Finding.WRONG}
 
 
-def conclude(result: CanaryResult, *, moved: bool) -> Checkup:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the replica did while a canary ran.
+
+    Attributes:
+        moved: documents were completed, or steps done.
+        cores: CPUs that its processes used or waited for.
+        stalled_s: since the last progress with work in flight.
+    """
+
+    moved: bool
+    cores: float
+    stalled_s: float
+
+
+def conclude(result: CanaryResult, pace: Pace, limits: HealthLimits) -> Checkup:
     """The finding of one canary, judged already.
 
-    Args:
-        moved: documents were completed or steps were done while it ran: a canary that waits
-            behind users' work is no sign of a hang.
+    A canary that waits behind users' work is no sign of a hang, and neither is one that gets no
+    CPU or waits for a long computation: that is borne for `working_stall_s`, as the watchdog does.
     """
     if result.outcome is CanaryOutcome.PASSED:
         return Checkup(Finding.PASSED, Reason.HEALTHY)
     if result.outcome is CanaryOutcome.REFUSED:
         return Checkup(Finding.BUSY, Reason.CANARY_UNCONFIRMED, result.detail)
     if result.outcome is CanaryOutcome.TIMED_OUT:
-        finding = Finding.BUSY if moved else Finding.HUNG
-        reason = Reason.CANARY_UNCONFIRMED if moved else Reason.NO_PROGRESS
-        return Checkup(finding, reason, result.detail)
+        working = pace.cores >= limits.working_cores and pace.stalled_s < limits.working_stall_s
+        if pace.moved or working:
+            return Checkup(Finding.BUSY, Reason.CANARY_UNCONFIRMED, result.detail)
+        return Checkup(Finding.HUNG, Reason.NO_PROGRESS, result.detail)
     return Checkup(Finding.WRONG, result.reason, result.detail)

@@ -7,11 +7,13 @@ sees it; but its work comes through the deployment's handle.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import platform
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,6 +27,7 @@ from deploy.ray.card import card_of
 from deploy.ray.checkup import Checkup, Finding, conclude
 from deploy.ray.inward import post
 from deploy.ray.link import address, described
+from deploy.ray.meter import Meter
 from deploy.ray.scaling import Loads
 from deploy.ray.settings import on_this_host
 from deploy.ray.slot import claim
@@ -75,8 +78,11 @@ class EngineReplica:
         )
         self._verdict = Verdict(identity.generation, routable=False, reason="awaiting_canary")
         self._loads = Loads()
+        self._moved_at = time.monotonic()
         self._baseline: dict[str, tuple[float, ...]] | None = None
         self._stopping = asyncio.Event()
+        with contextlib.suppress(PermissionError):  # it leads a group already
+            os.setsid()  # the host's watchdog knows a replica's processes by their session
         self._guardian = Guardian.start()
         self._life = asyncio.create_task(
             live(self._config.service, self._config.engine, identity, self._stopping, self._began)
@@ -156,15 +162,13 @@ class EngineReplica:
         settings = self._config.monitor
         if settings.canary == "off":
             return Checkup(Finding.PASSED, Reason.HEALTHY)
-        before = self._moves()
+        meter = Meter(self._worker, self._moved_at)
         result = await run_canary(self._worker, settings.canary_timeout_s)
+        pace, self._moved_at = meter.pace()
         judged = judge(result, self._baseline, settings.canary_limits())
         if judged.outcome is CanaryOutcome.PASSED and self._baseline is None:
             self._baseline = dict(judged.logits)
-        return conclude(judged, moved=self._moves() != before)
-
-    def _moves(self) -> tuple[int, int]:
-        return self._worker.ledger.progress().completed, self._worker.engine.steps()
+        return conclude(judged, pace, settings.health_limits())
 
     def _judge(self, *, routable: bool, reason: Reason) -> None:
         self._verdict = Verdict(self._verdict.generation, routable, reason.value)

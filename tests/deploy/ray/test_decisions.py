@@ -8,9 +8,10 @@ import pytest
 from deploy.config import Config
 from deploy.ray import plan
 from deploy.ray.card import card_of
-from deploy.ray.checkup import Checkup, Finding, conclude
+from deploy.ray.checkup import Checkup, Finding, Pace, conclude
 from deploy.ray.settings import on_this_host, to_args
 from deploy.ray.slot import NoSlot, claim
+from monitor.health import HealthLimits
 from monitor.model import CanaryOutcome, CanaryResult, Reason
 
 
@@ -79,53 +80,69 @@ def test_a_host_keeps_its_state_where_its_environment_says(tmp_path):
     assert str(on_this_host(args, {}).service.state_dir) == "/var/lib/rankguard"
 
 
+MOVING = Pace(moved=True, cores=0.0, stalled_s=0.0)
+STILL = Pace(moved=False, cores=0.0, stalled_s=5.0)
+
+
 def canary(outcome, reason=Reason.HEALTHY, detail=""):
     return CanaryResult(1, outcome, 0.0, 1.0, reason, detail)
 
 
 @pytest.mark.parametrize(
-    ("result", "moved", "expected"),
+    ("result", "pace", "expected"),
     [
         pytest.param(
             canary(CanaryOutcome.PASSED),
-            True,
+            MOVING,
             Checkup(Finding.PASSED, Reason.HEALTHY),
             id="scored in order",
         ),
         pytest.param(
             canary(CanaryOutcome.TIMED_OUT, Reason.CANARY_ERROR, "late"),
-            True,
+            MOVING,
             Checkup(Finding.BUSY, Reason.CANARY_UNCONFIRMED, "late"),
             id="late behind users' work is busy",
         ),
         pytest.param(
             canary(CanaryOutcome.TIMED_OUT, Reason.CANARY_ERROR, "late"),
-            False,
+            STILL,
             Checkup(Finding.HUNG, Reason.NO_PROGRESS, "late"),
             id="late and nothing moves is hung",
         ),
         pytest.param(
+            canary(CanaryOutcome.TIMED_OUT, Reason.CANARY_ERROR, "late"),
+            Pace(moved=False, cores=1.0, stalled_s=30.0),
+            Checkup(Finding.BUSY, Reason.CANARY_UNCONFIRMED, "late"),
+            id="late while it computes, or waits for a CPU",
+        ),
+        pytest.param(
+            canary(CanaryOutcome.TIMED_OUT, Reason.CANARY_ERROR, "late"),
+            Pace(moved=False, cores=1.0, stalled_s=121.0),
+            Checkup(Finding.HUNG, Reason.NO_PROGRESS, "late"),
+            id="computing for two minutes without a step is hung all the same",
+        ),
+        pytest.param(
             canary(CanaryOutcome.REFUSED, Reason.CANARY_ERROR, "draining"),
-            False,
+            STILL,
             Checkup(Finding.BUSY, Reason.CANARY_UNCONFIRMED, "draining"),
             id="a replica that drains is no worse for it",
         ),
         pytest.param(
             canary(CanaryOutcome.WRONG, Reason.CANARY_ORDER, "zh-en"),
-            True,
+            MOVING,
             Checkup(Finding.WRONG, Reason.CANARY_ORDER, "zh-en"),
             id="wrong order",
         ),
         pytest.param(
             canary(CanaryOutcome.ERROR, Reason.CANARY_ERROR, "500"),
-            True,
+            MOVING,
             Checkup(Finding.WRONG, Reason.CANARY_ERROR, "500"),
             id="an engine that fails",
         ),
     ],
 )
-def test_what_a_canary_says_of_a_replica(result, moved, expected):
-    assert conclude(result, moved=moved) == expected
+def test_what_a_canary_says_of_a_replica(result, pace, expected):
+    assert conclude(result, pace, HealthLimits()) == expected
 
 
 def test_names_on_a_host_are_the_lowest_that_are_free(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 
 import aiohttp
 import pytest
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from deploy.ray.canary import run_canary
 from deploy.ray.door import add_door
 from deploy.ray.inward import post
+from deploy.ray.meter import Meter
 from monitor.model import CanaryOutcome, Reason
 from monitor.probes.canary import CASES, CanaryLimits, judge
 from service.serving import bind
@@ -79,6 +81,33 @@ async def test_a_canary_is_refused_by_a_worker_that_drains(worker):
     one.drain()
 
     assert (await run_canary(one, 1.0)).outcome is CanaryOutcome.REFUSED
+
+
+async def test_what_a_worker_does_meanwhile_is_measured(worker):
+    one, _, act = worker
+    long_ago = time.monotonic() - 100.0
+
+    idle = Meter(one, long_ago)
+    first, _ = idle.pace()
+    moving = Meter(one, long_ago)
+    await run_canary(one, 5.0)
+    second, moved_at = moving.pace()
+    busy = Meter(one, long_ago)
+    sum(number * number for number in range(2_000_000))
+    third, _ = busy.pace()
+    act(fault="hang")
+    call = asyncio.create_task(run_canary(one, 60.0))
+    while not one.ledger.progress().in_flight:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    fourth, _ = Meter(one, long_ago).pace()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+
+    assert (first.moved, second.moved, third.moved, fourth.moved) == (False, True, False, False)
+    assert first.stalled_s < 50, "an idle worker does not stall"
+    assert moved_at > long_ago + 50
+    assert third.cores > 0.2
+    assert fourth.stalled_s > 99
 
 
 async def test_a_call_into_the_app_is_a_request_over_http(worker):
