@@ -210,7 +210,16 @@ def _ends(member: Member) -> bool:
 
 def _is_over(rollout: Rollout, member: Member) -> bool:
     """Its turn is: it runs the new version, or an operator keeps it down."""
-    return member.phase is Phase.DRAINED or (_is_new(rollout, member) and member.is_up)
+    if member.phase is Phase.DRAINED:
+        return True
+    # a watchdog that just adopted it has not read yet what it runs
+    is_known = bool(member.fingerprint) or not _wanted(rollout)
+    return _is_new(rollout, member) and member.is_up and is_known
+
+
+def _wanted(rollout: Rollout) -> str:
+    """The fingerprint that new replicas must have; empty on the way back: there it is the old."""
+    return rollout.fingerprint if rollout.stage is Stage.ROLLING else ""
 
 
 def _meet_surge(rollout: Rollout, by_id: dict[str, Member]) -> Rollout:
@@ -242,7 +251,7 @@ def _failure(rollout: Rollout, by_id: dict[str, Member], now: float) -> Why | No
 
 def _is_other(rollout: Rollout, member: Member) -> bool:
     """It came up, and it is not what was tried: another file, or another environment, decided."""
-    wanted = rollout.fingerprint if rollout.stage is Stage.ROLLING else ""
+    wanted = _wanted(rollout)
     return bool(wanted) and member.is_up and member.fingerprint != wanted
 
 

@@ -155,7 +155,11 @@ def test_a_replica_that_runs_something_else_than_what_was_tried_takes_it_back():
     fine = [replace(up("a", 2), fingerprint="new"), up("b"), up("c")]
     other = [replace(up("a", 2), fingerprint="old"), up("b"), up("c")]
 
+    unread = [up("a", 2), up("b"), up("c")]
+
     assert advance(tried, fine, NOW + 1).restart == "b"
+    assert advance(tried, unread, NOW + 1).rollout.reason is Why.WAITING_FOR_REPLICA
+    assert advance(tried, unread, NOW + 1).restart is None
     step = advance(tried, other, NOW + 1)
     assert step.go_back
     assert step.rollout.reason is Why.OTHER_VERSION
