@@ -9,6 +9,9 @@ from tests.faults.course import Course
 from tests.faults.ground import Ground, Layout
 from tests.faults.result import Bounds
 
+SLOWNESS = frozenset({"HostStarved", "ReplicaDegraded"})
+"""Told of, and never acted on: any of them may be true of the machine that the suite runs on."""
+
 Injury = Callable[[Ground], "float | None"]
 """Does the damage; may return the `time.monotonic()` moment of it, else it is when it returns."""
 

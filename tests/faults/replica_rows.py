@@ -14,7 +14,7 @@ from dataclasses import replace
 import requests
 
 from tests.faults.course import Course
-from tests.faults.fault import Fault, Injury
+from tests.faults.fault import Fault, Injury, replicas_are_well
 from tests.faults.ground import PATIENT, Ground, Layout, wait_for_watchdog
 from tests.faults.result import Bounds
 from tests.waiting import until
@@ -139,6 +139,8 @@ ROWS: tuple[Fault, ...] = (
         _send_poison,
         TWO,
         expects=frozenset({"ReplicaDead"}),
+        tolerates=frozenset({"PoisonRequest"}),
+        recovered=replicas_are_well,  # that a text is refused is told for as long as it is
         restarts=(2, 4),
         check=_refused_for_good,
     ),

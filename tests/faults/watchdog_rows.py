@@ -380,7 +380,7 @@ ROWS: tuple[Fault, ...] = (
         _fill_and_kill,
         _DISK,
         expects=frozenset({"HostDiskFull", "ReplicaDead"}),
-        tolerates=frozenset({"ReplicaStartFailed", "ReplicaHung"}),
+        tolerates=frozenset({"ReplicaStartFailed", "ReplicaHung", "StateDiskFull"}),
         restarts=(1, 3),
         mend=_free_disk,
         clients=2,
