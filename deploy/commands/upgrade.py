@@ -13,9 +13,10 @@ import typer
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
+    from deploy.upgrade.plan import Plan
     from deploy.upgrade.record import Record
     from deploy.upgrade.report import Screen
-    from deploy.upgrade.session import Plan, Session
+    from deploy.upgrade.session import Session
     from deploy.upgrade.verdict import GateLimits
 
 NAME = "upgrade"
@@ -86,7 +87,7 @@ def run(
     Without a passed trial nothing is changed. A rollout is the watchdog's: it restarts one replica
     at a time, and goes back by itself when a new one does not come up, also without this command.
     """
-    from deploy.upgrade.session import Plan, UpgradeError
+    from deploy.upgrade.plan import Plan, UpgradeError
     from deploy.upgrade.verdict import GateLimits
 
     changes = _changes(model, engine, set_ or [])
@@ -181,8 +182,9 @@ def _act(
     dry_run: bool,
     as_json: bool,
 ) -> int:
+    from deploy.upgrade.plan import Told
     from deploy.upgrade.report import Screen, to_json
-    from deploy.upgrade.session import Session, Told
+    from deploy.upgrade.session import Session
 
     screen = Screen(quiet=as_json)
     session = Session(config, Told(screen.step, screen.verdict))
@@ -222,7 +224,7 @@ def _switch(session: Session, proved: Record, screen: Screen, *, ask: bool) -> R
 
 def _resume(session: Session, plan: Plan, screen: Screen) -> Record:
     """Go on from where the newest upgrade stands; what follows a trial is the caller's."""
-    from deploy.upgrade.session import UpgradeError
+    from deploy.upgrade.plan import UpgradeError
     from deploy.upgrade.standing import Stand
 
     found, at = session.latest()
@@ -237,7 +239,7 @@ def _resume(session: Session, plan: Plan, screen: Screen) -> Record:
 
 
 def _roll_back(session: Session, screen: Screen) -> Record:
-    from deploy.upgrade.session import UpgradeError
+    from deploy.upgrade.plan import UpgradeError
 
     found, at = session.to_turn_back()
     if found is None or not at.rollback:

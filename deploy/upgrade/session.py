@@ -9,61 +9,27 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from deploy.client import Unreachable
 from deploy.config import Config, load, revised
 from deploy.upgrade import candidate, overlay, place, record, switch
 from deploy.upgrade.gate import GateError, Trial, try_out
+from deploy.upgrade.lending import lent
+from deploy.upgrade.plan import Plan, Told, UpgradeError
 from deploy.upgrade.questions import QuestionsError
 from deploy.upgrade.questions import load as load_questions
 from deploy.upgrade.record import Phase, Record, folder_of
 from deploy.upgrade.shadow import Shadow
 from deploy.upgrade.standing import Stand, Standing
-from deploy.upgrade.verdict import GateLimits, Verdict, judge
+from deploy.upgrade.verdict import Verdict, judge
 from deploy.upgrade.watched import Watchdog, serving
 from service.manifest import Manifest
 from service.worker.select import resolve_kind
 
-_DRAIN_S = 120.0
 _MARGIN_S = 600.0  # on top of the start's limit: for the tests, before a lent replica comes back
-
-
-class UpgradeError(Exception):
-    """It cannot be done; says why, and that nothing was changed unless it says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What an operator asked for.
-
-    Attributes:
-        changes: configuration key -> text, such as `engine.model`.
-        parity: a file of questions; None: the shipped ones.
-        take: a replica that is drained so that the trial has its card.
-        gpu: the card for the trial; empty: a free one.
-    """
-
-    changes: Mapping[str, str]
-    limits: GateLimits
-    parity: Path | None = None
-    quality: str = ""
-    queries: int | None = None
-    take: str = ""
-    gpu: str = ""
-    limit_s: float = 900.0
-    surge: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Where to say what happens: `step` for progress, `verdict` once there is one."""
-
-    step: Callable[[str], None]
-    verdict: Callable[[Verdict], None]
 
 
 class Session:
@@ -75,11 +41,9 @@ class Session:
         self._told = told
         config = load(file)
         self._watchdog = Watchdog(config.monitor.port)
-        try:
-            self._environment = self._watchdog.environment()
-            self._home = self._watchdog.folder()
-        except Unreachable as error:
-            raise UpgradeError(f"an upgrade needs the watchdog: {error}") from None
+        self._watchdog.seen()
+        self._environment = self._watchdog.environment()
+        self._home = self._watchdog.folder()
         self._now = load(file, self._environment)
         self._base = load(file, self._environment, upgraded=False)
         self._state_dir = self._now.service.state_dir
@@ -144,7 +108,7 @@ class Session:
         if at.stand in {Stand.INTERRUPTED, Stand.PROVED, Stand.ASKED}:
             return self._mark(found, Phase.CANCELLED)
         if at.stand is Stand.ROLLING:
-            self._order("rollout/back")
+            self._watchdog.told("rollout/back")
             return self.follow(found)
         text = self._before(found)
         now = time.time()
@@ -169,7 +133,7 @@ class Session:
 
     def latest(self) -> tuple[Record | None, Standing]:
         """The newest upgrade and where it stands."""
-        return record.standing(self._state_dir, self._status().get("rollout"))
+        return record.standing(self._state_dir, self._watchdog.seen().get("rollout"))
 
     def to_turn_back(self) -> tuple[Record | None, Standing]:
         """What `--rollback` is about: the newest, or what is in force when that changed nothing.
@@ -186,7 +150,7 @@ class Session:
             raise UpgradeError(str(error)) from None
         if in_force is None:
             return found, at
-        rollout = self._status().get("rollout")
+        rollout = self._watchdog.seen().get("rollout")
         return record.standing(self._state_dir, rollout, in_force.upgrade)
 
     @contextlib.contextmanager
@@ -222,7 +186,14 @@ class Session:
                 quality=plan.quality,
                 queries=plan.queries,
             )
-            with self._lent(plan), self._shadow(wanted, folder, plan) as shadow:
+            lender = lent(
+                self._watchdog,
+                self._state_dir,
+                plan.take,
+                for_s=plan.limit_s + _MARGIN_S,
+                tell=self._told.step,
+            )
+            with lender, self._shadow(wanted, folder, plan) as shadow:
                 evidence = try_out(shadow, self._running(), trial, folder, self._told.step)
         except (QuestionsError, GateError) as error:
             self._mark(new, Phase.CANCELLED, str(error))
@@ -244,7 +215,7 @@ class Session:
         return judged, verdict
 
     def _shadow(self, wanted: Config, folder: Path, plan: Plan) -> Shadow:
-        status = self._status()
+        status = self._watchdog.seen()
         kind, _ = resolve_kind(wanted.engine)
         where = place.choose(
             kind, status["gpus"], status["replicas"], wanted=plan.gpu, taken=plan.take
@@ -256,32 +227,6 @@ class Session:
     def _running(self) -> Manifest | None:
         found = serving(self._state_dir)
         return found[0] if found else None
-
-    @contextlib.contextmanager
-    def _lent(self, plan: Plan) -> Iterator[None]:
-        """A replica drained for the trial; it comes back by itself should this process die."""
-        if not plan.take:
-            yield
-            return
-        if not any(one.id != plan.take for one in serving(self._state_dir)):
-            raise UpgradeError(f"nobody but {plan.take} serves; nothing was changed")
-        body = {"for_s": plan.limit_s + _MARGIN_S}
-        self._order(f"replicas/{plan.take}/drain", body)
-        try:
-            self._await_drained(plan.take)
-            yield
-        finally:
-            self._order(f"replicas/{plan.take}/undrain")
-
-    def _await_drained(self, name: str) -> None:
-        deadline = time.monotonic() + _DRAIN_S
-        while time.monotonic() < deadline:
-            self._told.step(f"draining {name}, whose card the trial takes")
-            phases = {one["id"]: one["phase"] for one in self._status()["replicas"]}
-            if phases.get(name) == "drained":
-                return
-            time.sleep(0.2)
-        raise UpgradeError(f"{name} did not drain within {_DRAIN_S:.0f} s")
 
     # small things
 
@@ -298,7 +243,7 @@ class Session:
         if at.stand in {Stand.ROLLING, Stand.GOING_BACK, Stand.ASKED}:
             name = "" if found is None else found.id
             raise UpgradeError(f"upgrade {name} is not over: {at.words}")
-        running = self._status().get("rollout")
+        running = self._watchdog.seen().get("rollout")
         if running is not None and running["active"]:
             raise UpgradeError(f"rollout {running['id']} runs")
 
@@ -313,18 +258,6 @@ class Session:
         marked = replace(found, phase=phase, reason=reason or found.reason)
         record.save(self._state_dir, marked)
         return marked
-
-    def _status(self) -> dict[str, Any]:
-        try:
-            return self._watchdog.status()
-        except Unreachable as error:
-            raise UpgradeError(f"an upgrade needs the watchdog: {error}") from None
-
-    def _order(self, path: str, body: Mapping[str, Any] | None = None) -> None:
-        try:
-            self._watchdog.order(path, body)
-        except Unreachable as error:
-            raise UpgradeError(f"the watchdog refused {path}: {error}") from None
 
 
 def _row(check: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.client import Unreachable, call
+from deploy.upgrade.plan import UpgradeError
 from service.manifest import (
     Manifest,
     WorkerState,
@@ -27,7 +28,8 @@ _NOT_PASSED_ON = {
 class Watchdog:
     """Asks the watchdog of this host.
 
-    Every method raises `deploy.client.Unreachable` when it does not answer or refuses.
+    A method raises `deploy.client.Unreachable` when it does not answer or refuses; `seen` and
+    `told` raise UpgradeError instead, for those who cannot go on without it.
     """
 
     def __init__(self, port: int) -> None:
@@ -54,6 +56,20 @@ class Watchdog:
             timeout=(2.0, 10.0),
         )
         return str(answer.get("message", "done")) if isinstance(answer, dict) else "done"
+
+    def seen(self) -> dict[str, Any]:
+        """The status; raises UpgradeError."""
+        try:
+            return self.status()
+        except Unreachable as error:
+            raise UpgradeError(f"an upgrade needs the watchdog: {error}") from None
+
+    def told(self, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """As `order`; raises UpgradeError."""
+        try:
+            self.order(path, body)
+        except Unreachable as error:
+            raise UpgradeError(f"the watchdog refused {path}: {error}") from None
 
     def folder(self) -> Path | None:
         """Where the replicas are started, for relative paths; None where it cannot be read."""

@@ -211,7 +211,7 @@ def test_nothing_is_lost_though_the_command_and_the_watchdog_are_killed_on_the_w
     users.at_least(len(users.answers) + 20)
 
     assert users.stop() == []
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    assert resumed.returncode == 0, resumed.stderr + site.log("watchdog")[-4000:]
     assert serving(site) == all_of(2)
     assert users.seen[0] >= {"1"}
     assert users.seen[-1] >= {"2"}
@@ -237,7 +237,7 @@ def test_the_old_version_can_be_brought_back_afterwards(site):
     users.at_least(len(users.answers) + 20)
 
     assert users.stop() == []
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.returncode == 0, ended.stderr + site.log("watchdog")[-4000:]
     assert serving(site) == all_of(1)
     assert [seen for seen in users.seen if not seen] == []
 
