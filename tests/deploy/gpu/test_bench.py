@@ -12,10 +12,12 @@ import pytest
 from deploy.bench.bare import sides
 from deploy.bench.latency import Sample, summarize
 from deploy.bench.versus import Run
+from deploy.config import load
 from deploy.gpu import loads, weights, where
 from deploy.gpu.ground import Machine, environment, flags, own_text
 from deploy.gpu.part import Failed, Skip
 from deploy.gpu.shape import Shape, from_config
+from deploy.gpu.stack import Plan, config_text
 
 tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
 GIB = 2**30
@@ -103,6 +105,20 @@ def test_our_configuration_takes_further_engine_arguments(tmp_path):
     vllm = tomllib.loads(text)["engine"]["vllm"]
     assert vllm["enable_prefix_caching"] is False
     assert vllm["kv_cache_memory_bytes"] == GIB
+
+
+@pytest.mark.parametrize("kind", ["scripted", "vllm"])
+def test_the_stack_that_is_hurt_has_a_configuration_that_the_product_takes(tmp_path, kind):
+    plan = Plan("python", kind, tmp_path, model="/m/x", gpus="none", vllm={"enforce_eager": True})
+    file = tmp_path / "rankguard.toml"
+    file.write_text(config_text(plan, port=8001, monitor_port=9401))
+
+    config = load(file)
+
+    assert config.engine.kind == kind
+    assert config.engine.vllm == {"enforce_eager": True}
+    assert config.service.state_dir == tmp_path / "state"
+    assert (config.monitor.port, config.monitor.gpus) == (9401, "none")
 
 
 def test_an_environment_is_put_back(monkeypatch):
