@@ -21,7 +21,8 @@ from monitor.collectors.replay import (
     ReplayReader,
 )
 from monitor.collectors.replay import load as load_recording
-from monitor.inbox import Inbox, KernelSeen
+from monitor.collectors.reset import ResettingReader
+from monitor.inbox import Inbox, KernelSeen, Message
 from monitor.journal import Journal, JournalError
 from monitor.model import Reason
 from monitor.ports import Board, ClosingActuator, GpuReader
@@ -73,17 +74,22 @@ def build_hands(
     return Hands(started, board, owners=owners, end_strays=started.end_strays)
 
 
-def build_gpu_reader(settings: MonitorSettings) -> tuple[GpuReader | None, str]:
-    """The reader of cards, None when there is nothing to read; and what people must know of it.
+def build_gpu_reader(
+    settings: MonitorSettings, post: Callable[[Message], None]
+) -> tuple[GpuReader | None, str, Callable[[str], None] | None]:
+    """The reader of cards, what people must know of it, and what has a card reset.
+
+    There is no reader where there is nothing to read, and no reset of cards that are replayed.
 
     Raises:
         CannotStart: the recording to replay is none.
     """
     gpus = settings.gpus
     if gpus == "none":
-        return None, ""
+        return None, "", None
     reader: GpuReader
     notice = ""
+    ask: Callable[[str], None] | None = None
     if gpus.startswith("replay:"):
         try:
             recording = load_recording(Path(gpus.removeprefix("replay:")))
@@ -93,12 +99,14 @@ def build_gpu_reader(settings: MonitorSettings) -> tuple[GpuReader | None, str]:
         notice = f"the cards shown are replayed ({kind}): {recording.about}"
         reader = ReplayReader(recording)
     elif not library_is_there():
-        return None, "no NVIDIA driver library on this host: cards are not watched"
+        return None, "no NVIDIA driver library on this host: cards are not watched", None
     else:
-        reader = NvmlCollector(settings.gpu_timeout_s)
+        nvml = NvmlCollector(settings.gpu_timeout_s)
+        reader = resetting = ResettingReader(nvml, settings.gpu_reset_command, post)
+        ask = resetting.ask
     if settings.record is not None:
         reader = RecordingReader(reader, RecordingWriter(settings.record, "recorded"))
-    return reader, notice
+    return reader, notice, ask
 
 
 class KernelLog:

@@ -137,7 +137,9 @@ class _Watchdog:
         database = state_dir / "journal.db"
         self._journal = open_journal(database)
         self._server = self._bind(database, runbooks)
-        self._gpu_reader, about_cards = build_gpu_reader(settings)
+        self._gpu_reader, about_cards, self._ask_reset = build_gpu_reader(
+            settings, self._inbox.post
+        )
         self._pipeline = build_pipeline(alerts, database, self._latest.alive)
         self._scheduler = build_scheduler(6 + 2 * settings.bounds()[1])
         self._hands = build_hands(settings, state_dir, worker_command, self._inbox.wake)
@@ -305,6 +307,7 @@ class _Watchdog:
             await_cards=self._gpu_reader is not None,
             scaling=settings.scaling_limits(),
             may_start=self._hands.may_start,
+            ask_reset=self._ask_reset,
             make_watch=lambda replica_id: self._take_over([replica_id])[0],
             keep_s=settings.keep_days * 86400,
             notices=self._notices,

@@ -209,6 +209,20 @@ class CardBook:
             for uuid, entry in self._entries.items()
         ]
 
+    def unusable(self, reason: Reason) -> dict[str, CardEvidence]:
+        """What is known of the cards that are unusable for this reason."""
+        return {
+            uuid: entry.evidence
+            for uuid, entry in self._entries.items()
+            if entry.verdict.reason is reason
+        }
+
+    def was_reset(self, uuid: str) -> None:
+        """What asked for the reset is over; from now on the card's readings count."""
+        entry = self._entries.get(uuid)
+        if entry is not None:
+            entry.xids.clear()
+
     def orphans(self) -> list[int]:
         """Processes of ours with memory on a card that belong to no replica any more."""
         return [

@@ -70,6 +70,15 @@ class CommandAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ResetEnded:
+    """A card was reset, or could not be."""
+
+    gpu_uuid: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class CordonAsked:
     """An operator takes a card out of use, or back; `for_s` None: until taken back."""
 
@@ -112,6 +121,7 @@ Message = (
     | LoadSeen
     | CommandAsked
     | CordonAsked
+    | ResetEnded
     | RolloutAsked
     | RolloutEnded
 )

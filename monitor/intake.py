@@ -20,12 +20,14 @@ from monitor.inbox import (
     LoadSeen,
     Message,
     ProgressSeen,
+    ResetEnded,
     RolloutAsked,
     RolloutEnded,
 )
 from monitor.keeper import Keeper, Tools
 from monitor.model import Moment, Reason
 from monitor.probes.process import read_stat
+from monitor.resets import Resets
 from monitor.rolling import Rolling, members
 from monitor.roster import Roster
 from monitor.rows import Transition
@@ -46,6 +48,7 @@ class Intake:
         roster: Roster,
         findings: Findings,
         holds: Holds,
+        resets: Resets,
         rolling: Callable[[], Rolling | None],
     ) -> None:
         self._tools = tools
@@ -54,6 +57,7 @@ class Intake:
         self._roster = roster
         self._findings = findings
         self._holds = holds
+        self._resets = resets
         self._rolling = rolling
         self.load: Load | None = None
 
@@ -70,6 +74,8 @@ class Intake:
             self._findings.see_load(message.load, now)
         elif isinstance(message, CordonAsked):
             self._holds.cordon(message, now)
+        elif isinstance(message, ResetEnded):
+            self._resets.ended(message, now)
         elif isinstance(message, RolloutAsked | RolloutEnded):
             self._hear_rollout(message, now)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from monitor.gpureset import ResetLimits
 from monitor.health import HealthLimits
 from monitor.leak import LeakLimits
 from monitor.pace import PaceLimits
@@ -27,3 +28,4 @@ class LoopLimits:
     pace: PaceLimits = field(default_factory=PaceLimits)
     recycle_bytes: float | None = None
     leak: LeakLimits = field(default_factory=LeakLimits)
+    reset: ResetLimits = field(default_factory=ResetLimits)

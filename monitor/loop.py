@@ -25,6 +25,7 @@ from monitor.model import Moment, Reason
 from monitor.ports import Clock
 from monitor.probes.process import exists
 from monitor.replica import Command, CommandKind, Phase, Replica
+from monitor.resets import Resets
 from monitor.rolling import Rolling, members
 from monitor.roster import QUICK_S, Roster
 from monitor.scaling import CPU_ENGINES, ScalingLimits
@@ -58,6 +59,7 @@ class Loop:
         keep_s: float = 90 * 86400.0,
         notices: Sequence[str] = (),
         rolling: Rolling | None = None,
+        ask_reset: Callable[[str], None] | None = None,
     ) -> None:
         """Wire it.
 
@@ -67,6 +69,7 @@ class Loop:
             make_watch: makes the watch of a replica that scaling adds.
             may_start: why a replica cannot be started at all now; None when it can.
             keep_s: how long transitions and ended incidents are kept.
+            ask_reset: has a card reset; None: nobody here can.
             rolling: carries out rolling restarts; None: there are none here.
         """
         self._clock = clock
@@ -94,6 +97,9 @@ class Loop:
         self._pruned_at: float | None = None
         self.notices = tuple(notices)
         self._rolling = rolling
+        self._resets = Resets(
+            cards, tools.journal, tools.casebook, ask_reset, self._keeper.ledger.journaled
+        )
         self._intake = Intake(
             tools,
             self._keeper,
@@ -101,6 +107,7 @@ class Loop:
             self._roster,
             self._findings,
             self._holds,
+            self._resets,
             lambda: self._rolling,
         )
         self._last: Moment | None = None
@@ -121,6 +128,7 @@ class Loop:
             self._tools.casebook.close(now, replica=replica_id)
         for watch in self._roster:
             self._look_after(watch, now)
+        self._resets.look(self._roster, self._keeper.limits.reset, now)
         self._findings.board_error = self._keeper.ledger.board_error
         self._findings.tell(self._roster, now)
         self._tools.casebook.flush()

@@ -89,6 +89,12 @@ class GpuReader(Protocol):
         ...
 
 
+class RestingReader(GpuReader, Protocol):
+    """One that can let go of the cards until the next look."""
+
+    def rest(self) -> None: ...
+
+
 class Board(Protocol):
     """The files through which workers, watchdog and gateway know of each other."""
 

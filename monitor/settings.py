@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from typing_extensions import Self
 
 from monitor.backoff import BackoffLimits
+from monitor.gpureset import ResetLimits
 from monitor.health import HealthLimits
 from monitor.leak import LeakLimits
 from monitor.limits import LoopLimits
@@ -149,6 +150,19 @@ class MonitorSettings(BaseModel):
     gpu_timeout_s: float = Field(
         1.5, gt=0, le=30, description="how long a card may take to answer before it is read apart"
     )
+    gpu_reset: Literal["never", "when_idle"] = Field(
+        "never",
+        description="when_idle: a card that needs a reset is given one when no process is on it;"
+        " needs the rights for it, as a rule root's",
+    )
+    gpu_reset_command: tuple[str, ...] = Field(
+        ("nvidia-smi", "--gpu-reset", "-i", "{uuid}"),
+        min_length=1,
+        description="what resets a card; {uuid} is its UUID",
+    )
+    gpu_reset_budget: int = Field(
+        2, ge=1, description="resets of one card within a day, counted across reboots"
+    )
     kernel_log: Path = Field(
         Path("/dev/kmsg"),
         description="where the kernel's records are read: in a container, where the host's is"
@@ -238,6 +252,7 @@ class MonitorSettings(BaseModel):
             canary=self.canary_limits(),
             pace=self.pace_limits(),
             leak=self.leak_limits(),
+            reset=self.reset_limits(),
             recycle_bytes=None if self.recycle_mb is None else self.recycle_mb * 2**20,
         )
 
@@ -249,6 +264,10 @@ class MonitorSettings(BaseModel):
             opens_s=self.slow_s,
             closes_s=self.slow_s,
         )
+
+    def reset_limits(self) -> ResetLimits:
+        wanted = self.gpu_reset == "when_idle" and self.actuator != "observe"
+        return ResetLimits(wanted, budget=self.gpu_reset_budget)
 
     def leak_limits(self) -> LeakLimits:
         return LeakLimits(self.leak_mb_per_h * 2**20 or None, self.leak_window_s)

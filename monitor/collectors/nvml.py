@@ -91,6 +91,11 @@ class NvmlCollector:
         took_s = time.monotonic() - began
         return GpuRound(began, self._driver, samples, tuple(found.xids), took_s, self._abandoned)
 
+    def rest(self) -> None:
+        """Let go of every card until the next look."""
+        for station in self._stations.values():
+            self._dismiss(station)
+
     def close(self) -> None:
         """End the readers; waits for none."""
         self._closed = True

@@ -78,6 +78,7 @@ class FakeHost:
         self.start_error: ActuatorError | None = None
         self.instantly_ready = True
         self.realigned = 0
+        self.boot = BOOT
         self.orphans: set[int] = set()
         self.unkillable: set[int] = set()
 
@@ -86,7 +87,7 @@ class FakeHost:
     def start(self, replica_id, generation, gpu_uuid):
         if self.start_error is not None:
             raise self.start_error
-        identity = Identity(100 + len(self.workers), len(self.workers), BOOT)
+        identity = Identity(100 + len(self.workers), len(self.workers), self.boot)
         state = WorkerState.READY if self.instantly_ready else WorkerState.LOADING
         manifest = Manifest(
             replica_id,
@@ -271,7 +272,7 @@ class Machine:
             actuator=self.host,
             board=self.host,
             casebook=self.casebook,
-            boot_id=BOOT,
+            boot_id=self.host.boot,
             now=self.clock.now(),
         )
 

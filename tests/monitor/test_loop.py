@@ -206,6 +206,57 @@ def test_a_successor_keeps_generation_budget_and_open_incident(machine):
     assert [incident.name for incident in two.snapshot.incidents] == ["ReplicaDead"]
 
 
+def reboot(one, machine, down_s=120.0):
+    """The next watchdog, after a boot: other ids, and a monotonic clock that begins anew."""
+    one.journal.close()
+    one.host.workers.clear()
+    one.host.current.clear()
+    one.host.boot = "boot-2"
+    one.clock.mono, one.clock.wall = 30.0, one.clock.wall + down_s
+    return machine(host=one.host, clock=one.clock)
+
+
+def die_until_given_up(one, limit=20):
+    for count in range(limit):
+        if one.view().replica.phase is Phase.FAILED:
+            return count
+        if "replica-0" in one.host.current:
+            one.host.die(one.worker(), 137)
+        one.run(30)
+    raise AssertionError("it was never given up")
+
+
+def test_restarts_before_a_reboot_count_after_it(machine):
+    one = machine()
+    one.run(2)
+    for _ in range(3):
+        one.host.die(one.worker(), 137)
+        one.run(30)
+    two = reboot(one, machine)
+    two.run(3)
+    assert two.view().replica.routable
+
+    ends = die_until_given_up(two)
+
+    assert ends == 3  # two more restarts, and then the page: five in the window, and not eight
+    assert two.sink.order[-1] == ("ReplicaCrashLoop", "firing")
+
+
+def test_a_replica_that_was_given_up_stays_so_over_a_reboot_until_its_time(machine):
+    one = machine()
+    one.run(2)
+    die_until_given_up(one)
+    two = reboot(one, machine)
+    two.run(3)
+    assert two.view().replica.phase is Phase.FAILED
+    assert "ReplicaCrashLoop" in [incident.name for incident in two.snapshot.incidents]
+
+    two.run(900, step=5.0)
+
+    assert two.view().replica.routable
+    assert two.snapshot.incidents == ()
+
+
 def test_a_worker_from_before_a_reboot_is_no_incident(machine):
     one = machine()
     one.run(2)

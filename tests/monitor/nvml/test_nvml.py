@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+import psutil
 import pytest
 
 from monitor.collectors import nvml
@@ -124,6 +125,16 @@ def test_a_card_that_hangs_blinds_nobody_else_and_comes_back(collector, driver):
 def _reading(collector, uuid, celsius):
     found = collector.read()
     return found if card(found, uuid).number(Field.TEMPERATURE) == celsius else None
+
+
+def test_a_reader_that_rests_has_no_card_open_and_looks_again(collector):
+    before = faults(collector.read())
+    collector.rest()
+    children = [one for one in psutil.Process().children() if "nvml_child" in str(one.cmdline())]
+
+    assert children == []
+    assert faults(collector.read()) == before
+    assert set(before.values()) == {None}
 
 
 def test_rounds_stay_short_while_a_card_hangs(collector, driver):
