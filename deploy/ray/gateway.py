@@ -10,7 +10,7 @@ from ray import serve
 from deploy.config import Config
 from deploy.ray.door import add_door
 from deploy.ray.link import ServeDirectory, ServeWire
-from deploy.ray.scaling import OwnLoad
+from deploy.ray.scaling import GatewayLoad
 from service.gateway.app import create_app
 from service.gateway.auth import is_loopback
 
@@ -32,7 +32,7 @@ def build_app(config: Config, engine: str) -> FastAPI:
         config.service,
         config.engine,
         registry=registry,
-        directory=ServeDirectory(handle, here.replica_id.unique_id, OwnLoad(registry)),
+        directory=ServeDirectory(handle, here.replica_id.unique_id, GatewayLoad(registry)),
         connect=lambda: ServeWire(handle),
     )
     if config.fleet.gateway_port:

@@ -21,7 +21,7 @@ from ray.serve.exceptions import (
     ReplicaUnavailableError,
 )
 
-from deploy.ray.scaling import OwnLoad
+from deploy.ray.scaling import GatewayLoad
 from service.gateway.directory import Seen
 from service.gateway.routing import Failure
 from service.gateway.transport import SLACK_S, ReplicaFailed
@@ -58,7 +58,7 @@ class ServeDirectory:
         self,
         handle: Any,
         gateway: str,
-        load: OwnLoad,
+        load: GatewayLoad,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._handle = handle

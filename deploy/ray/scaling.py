@@ -27,7 +27,7 @@ _WAITING = "rankguard_waiting_tokens"
 _LATENCY = "rankguard_request_duration_seconds"
 
 
-class OwnLoad:
+class GatewayLoad:
     """What this gateway has to do, from its own metrics; looked at every few seconds."""
 
     def __init__(

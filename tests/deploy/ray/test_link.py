@@ -8,7 +8,7 @@ import json
 import pytest
 from prometheus_client import CollectorRegistry
 
-from deploy.ray.scaling import OwnLoad
+from deploy.ray.scaling import GatewayLoad
 from service.gateway.routing import Failure
 from service.gateway.transport import ReplicaFailed
 from service.manifest import Manifest, Verdict, WorkerState
@@ -86,7 +86,7 @@ class Handle:
 
 
 def load():
-    return OwnLoad(GatewayMetrics(CollectorRegistry()).registry)
+    return GatewayLoad(GatewayMetrics(CollectorRegistry()).registry)
 
 
 def test_what_a_replica_says_of_itself_comes_through_whole():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from deploy.ray.scaling import LATE, QUEUED, Loads, OwnLoad, Resize, load_of
+from deploy.ray.scaling import LATE, QUEUED, GatewayLoad, Loads, Resize, load_of
 from monitor.scaling import Load
 from service.metrics import GatewayMetrics
 
@@ -79,7 +79,7 @@ def test_the_load_is_what_the_last_to_be_told_knows():
 def test_a_gateway_reads_its_own_metrics_now_and_then():
     now = [0.0]
     metrics = GatewayMetrics(CollectorRegistry())
-    own = OwnLoad(metrics.registry, clock=lambda: now[0])
+    own = GatewayLoad(metrics.registry, clock=lambda: now[0])
     metrics.waiting_tokens.set(500.0)
     for _ in range(20):
         metrics.request_seconds.labels("/v1/rerank").observe(0.3)
