@@ -44,7 +44,7 @@ from service.gateway.spread import Spread
 from service.gateway.transport import Transport, Wire
 from service.gateway.wire import HttpWire
 from service.metrics import GatewayMetrics, ReplicaSample
-from service.serving import exit_within_grace
+from service.serving import exit_within_grace, freeze_heap
 from service.settings import EngineSettings, ServiceSettings
 
 if TYPE_CHECKING:
@@ -299,6 +299,7 @@ def run(
     logs.configure()
     # a counter's time of birth, a second series for each: nobody graphs it
     disable_created_metrics()  # type: ignore[no-untyped-call]
+    freeze_heap()
     uvloop.run(
         process.serve(
             app,

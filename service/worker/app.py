@@ -36,7 +36,14 @@ from service.errors import (
 from service.manifest import Manifest, WorkerState, remove_manifest
 from service.process import boot_id, started_ticks
 from service.request import Score, ScoreJob
-from service.serving import Listener, bind, exit_within_grace, stop_event, url_of
+from service.serving import (
+    Listener,
+    bind,
+    exit_within_grace,
+    freeze_heap,
+    stop_event,
+    url_of,
+)
 from service.settings import EngineSettings, ServiceSettings
 from service.worker.engine import (
     Embedder,
@@ -363,6 +370,7 @@ async def _load(worker: Worker, publisher: Publisher) -> None:
         log.exception("the engine did not start")
         worker.fail(f"the engine did not start: {error!r}", EXIT_START_FAILED)
         return
+    freeze_heap()
     worker.ready(info)
     publisher.publish(worker.manifest)
     log.info("ready: %s engine, model %s", info.kind, info.model)
