@@ -12,6 +12,9 @@ from service.gateway.search.model import EmbeddedTexts, Judged
 from service.gateway.search.remote import HttpModels
 from service.settings import ServiceSettings
 
+TRIES = 2
+"""Somebody waits at a terminal: a service that is late twice is said to be late."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpPair:
@@ -35,7 +38,7 @@ def both(settings: ServiceSettings, url: str, key: str) -> HttpPair:
         StoreError: a key's file cannot be read.
     """
     return HttpPair(
-        embeds=embedder(settings, url, key),
-        ranks=HttpModels(gateway(settings, url), key=key),
+        embeds=embedder(settings, url, key, TRIES),
+        ranks=HttpModels(gateway(settings, url), key=key, tries=TRIES),
         same=not settings.search.embeddings_url,
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.gateway.search.library import Index
 from service.gateway.search.opening import open_index
-from service.gateway.search.remote import HttpModels
+from service.gateway.search.remote import TRIES, HttpModels
 from service.gateway.search.secret import read_secret
 from service.gateway.search.store import StoreError
 from service.settings import ServiceSettings
@@ -29,7 +29,7 @@ def gateway(settings: ServiceSettings, url: str) -> str:
     return url.rstrip("/") or f"http://127.0.0.1:{settings.port}"
 
 
-def embedder(settings: ServiceSettings, url: str, key: str) -> HttpModels:
+def embedder(settings: ServiceSettings, url: str, key: str, tries: int = TRIES) -> HttpModels:
     """What embeds: the configured server, else the service.
 
     Raises:
@@ -37,11 +37,12 @@ def embedder(settings: ServiceSettings, url: str, key: str) -> HttpModels:
     """
     search = settings.search
     if not search.embeddings_url:
-        return HttpModels(gateway(settings, url), key=key)
+        return HttpModels(gateway(settings, url), key=key, tries=tries)
     return HttpModels(
         search.embeddings_url,
         key=read_secret(search.embeddings_key_file),
         model=search.embeddings_model,
+        tries=tries,
     )
 
 

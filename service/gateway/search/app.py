@@ -43,4 +43,5 @@ def _elsewhere(search: SearchSettings) -> Callable[[], HttpModels] | None:
         search.embeddings_url,
         key=read_secret(search.embeddings_key_file),
         model=search.embeddings_model,
+        tries=1,
     )

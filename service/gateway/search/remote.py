@@ -49,6 +49,7 @@ class HttpModels:
         key: str = "",
         model: str = "",
         timeout_s: float = 60.0,
+        tries: int = TRIES,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Make one; nothing is sent yet.
@@ -57,11 +58,13 @@ class HttpModels:
             url: base URL; `/v1/embeddings` and `/v1/rerank` are under it.
             key: bearer token; empty for none.
             model: sent with every request; empty: not sent.
+            tries: how often a server is asked that is busy or late.
         """
         self._url = url.rstrip("/").removesuffix("/v1")
         self._key = key
         self._model = model
         self._timeout_s = timeout_s
+        self._tries = tries
         self._sleep = sleep
 
     def embed(self, texts: Sequence[str], input_type: InputType) -> EmbeddedTexts:
@@ -115,7 +118,7 @@ class HttpModels:
         if self._model:
             body["model"] = self._model
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        for left in reversed(range(TRIES)):
+        for left in reversed(range(self._tries)):
             try:
                 response = requests.post(
                     self._url + path,

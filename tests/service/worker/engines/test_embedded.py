@@ -3,9 +3,11 @@
 import asyncio
 import time
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
+from service.embedding import EmbedJob, InputType
 from service.request import ScoreJob
 from service.settings import EmbeddedSettings
 from service.worker.engines.embedded import NOTICE, EmbeddedEngine
@@ -190,3 +192,30 @@ async def test_closing_is_safe_at_any_time_and_twice():
     engine = EmbeddedEngine(EmbeddedSettings(threads=1))
     await engine.close()
     await engine.close()
+
+
+async def test_embeddings_rank_as_the_scores_do_and_have_length_one(engine):
+    asked = await engine.embed(EmbedJob("q", (QUESTIONS["zh"][0],), 30.0, InputType.QUERY))
+    found = await engine.embed(EmbedJob("d", tuple(PASSAGES["en"]), 30.0))
+
+    query = np.array(asked.vectors[0].values())
+    cosines = [float(query @ np.array(one.values())) for one in found.vectors]
+    scores = await engine.score(job(QUESTIONS["zh"][0], *PASSAGES["en"]))
+    order = sorted(range(5), key=lambda place: -cosines[place])
+    assert order == sorted(range(5), key=lambda place: -scores[place].logit)
+    assert [one.dimension for one in found.vectors] == [384] * 5
+    assert np.linalg.norm(query) == pytest.approx(1.0, abs=1e-4)
+    assert asked.space == found.space
+
+
+async def test_a_query_and_a_document_of_one_text_have_two_vectors(engine):
+    query = await engine.embed(EmbedJob("q", ("drain a replica",), 30.0, InputType.QUERY))
+    document = await engine.embed(EmbedJob("d", ("drain a replica",), 30.0))
+    assert query.vectors[0] != document.vectors[0]
+
+
+async def test_a_long_text_is_embedded_by_its_beginning_and_says_so(engine):
+    long = "The replica is drained before the host is upgraded. " * 200
+    found = await engine.embed(EmbedJob("d", ("short", long), 30.0))
+    assert [one.truncated for one in found.vectors] == [False, True]
+    assert found.vectors[1].tokens == 512

@@ -79,3 +79,36 @@ def test_reject_names_the_query():
         builder.build("red " * 50, ["sky"])
 
     assert refused.value.param == "query"
+
+
+def test_texts_to_embed_are_queries_or_documents_each_on_its_own():
+    body = bert_json()
+    builder = EmbeddingPrompts(
+        Vocabulary(body), max_tokens=16, query_prefix="query: ", document_prefix="passage: "
+    )
+    tokenizer = Tokenizer.from_str(body)
+
+    query, long = builder.inputs(["red apple", "sky " * 90], queries=True)
+    document, cut = builder.inputs(["red apple", "sky " * 90], queries=False)
+
+    assert query.token_ids == tokenizer.encode("query: red apple").ids
+    assert document.token_ids == tokenizer.encode("passage: red apple").ids
+    assert [one.truncated for one in (query, long, document, cut)] == [False, True, False, True]
+    assert (long.document, cut.document) == (1, 1)
+
+
+def test_of_windows_the_first_stands_for_the_text_and_says_that_it_is_not_all():
+    builder = EmbeddingPrompts(Vocabulary(bert_json()), max_tokens=16, mode=LongDocuments.WINDOWS)
+    [only] = builder.inputs(["sky " * 40], queries=False)
+    assert only.truncated
+    assert len(only.token_ids) <= 16
+
+
+@pytest.mark.parametrize("queries", [True, False])
+def test_a_text_that_is_refused_is_named(queries):
+    builder = EmbeddingPrompts(Vocabulary(bert_json()), max_tokens=16, mode=LongDocuments.REJECT)
+    with pytest.raises(InvalidValue) as refused:
+        builder.inputs(["sky", "sky " * 90], queries=queries)
+    assert refused.value.param == "texts[1]"
+    with pytest.raises(InvalidValue, match="lone surrogate"):
+        builder.inputs(["\ud800"], queries=queries)
