@@ -95,18 +95,21 @@ def main() -> int:
     runnable = [one for one in chosen if not one.missing()]
     for one in skipped:
         tell(f"{one.id:5} {one.name}: not run: {one.missing()}")
-    body: dict[str, Any] = {"run": _run(started, given), "faults": []}
+    body: dict[str, Any] = {
+        "run": _run(started, given),
+        "faults": [],
+        "skipped": [{"id": one.id, "name": one.name, "why": one.missing()} for one in skipped],
+    }
     results = []
     for result in run_all(runnable, given.slack):
         results.append(result)
         tell(f"{len(results)}/{len(runnable)} {table.line(result)}")
-    body["faults"] = [{**asdict(one), "load_ratio": one.load_ratio} for one in results]
-    body["skipped"] = [{"id": one.id, "name": one.name, "why": one.missing()} for one in skipped]
+        body["faults"].append({**asdict(result), "load_ratio": result.load_ratio})
+        _write(given.output, body)  # what was measured is kept, whatever becomes of the rest
     bad = [one for one in results if not one.ok]
     failed = bool(bad) | _long_ones(given, body, tell)
     body["run"]["took_s"] = round(time.monotonic() - began)
-    given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(body, indent=1))
+    _write(given.output, body)
     if given.markdown:
         print(table.markdown(results))
     print(
@@ -116,6 +119,11 @@ def main() -> int:
     for one in bad:
         print(f"  {one.id} {one.name}: {one.why}")
     return 1 if failed else 0
+
+
+def _write(path: Path, body: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(body, indent=1))
 
 
 def _long_ones(given: argparse.Namespace, body: dict[str, Any], tell: Any) -> bool:

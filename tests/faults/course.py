@@ -18,13 +18,16 @@ class Course:
         self.began = time.time()
         self.known = {one["id"] for one in self._journal()}
         self.replicas = {m.id: m for m in on.stack.manifests()}
+        in_use = {m.gpu_uuid for m in self.replicas.values() if m.gpu_uuid is not None}
+        self._scars = on.scarred - in_use
+        on.scarred |= in_use
         self.hurt_at = time.monotonic()
         self.watchdog_mb = on.watchdog_mb()
         self.figures = on.figures = {}
 
     def incidents(self) -> list[dict[str, Any]]:
         """New ones, oldest first, from the journal: it is there when the watchdog is not."""
-        return [one for one in self._journal() if one["id"] not in self.known]
+        return [one for one in self._journal() if self._is_news(one)]
 
     def names(self) -> set[str]:
         return {one["name"] for one in self.incidents()}
@@ -34,7 +37,7 @@ class Course:
         return [
             one
             for one in self.on.status()["incidents"]
-            if one["status"] == "firing" and one["id"] not in self.known
+            if one["status"] == "firing" and self._is_news(one)
         ]
 
     def restarts(self) -> dict[str, int]:
@@ -63,6 +66,10 @@ class Course:
             if one.status == "firing"
             and any(alert["labels"]["severity"] == "critical" for alert in one.body["alerts"])
         }
+
+    def _is_news(self, incident: dict[str, Any]) -> bool:
+        old_scar = incident["replica"] is None and incident["gpu_uuid"] in self._scars
+        return incident["id"] not in self.known and not old_scar
 
     def _journal(self) -> list[dict[str, Any]]:
         try:

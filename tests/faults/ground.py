@@ -64,6 +64,7 @@ class Ground:
         strangers: processes that a fault started beside it. closing: what ends them.
         figures: what a fault measures beside the usual times.
         refused: how the receiver refused messages. answers: to what a fault itself asked.
+        scarred: cards that earlier faults hurt; what is told of them later is no news.
     """
 
     stack: Stack
@@ -75,6 +76,7 @@ class Ground:
     figures: dict[str, float] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     answers: list[requests.Response] = field(default_factory=list)
+    scarred: set[str] = field(default_factory=set)
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     @property

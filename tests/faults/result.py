@@ -12,14 +12,14 @@ class Bounds:
     Attributes:
         load_ratio: recovery over the time that the engine itself took to load.
         may_be_wrong: until the canary notices, answers may be wrong.
-        may_fail: requests that the fault itself makes impossible may fail.
+        may_refuse: a request that was in flight when two replicas ended may be answered 422.
     """
 
     detected_s: float | None = None
     recovered_s: float | None = None
     load_ratio: float | None = None
     may_be_wrong: bool = False
-    may_fail: bool = False
+    may_refuse: bool = False
 
 
 @dataclass(slots=True)
@@ -33,8 +33,8 @@ class Result:
         load_s: what the engine that came back took itself, from the start of its process until
             it called itself ready.
         restarts: of all replicas together.
-        failed: requests without an answer. wrong: answered 200 with the wrong document first,
-            which only the canary can notice.
+        failed: requests without an answer. refused: those of them that were taken for poison.
+        wrong: answered 200 with the wrong document first, which only the canary can notice.
         incidents: names of those that were opened.
         figures: what else was measured, name -> value with the unit in the name.
     """
@@ -47,6 +47,7 @@ class Result:
     sent: int = 0
     failed: int = 0
     wrong: int = 0
+    refused: int = 0
     actions: list[str] = field(default_factory=list)
     ok: bool = True
     why: str = ""
@@ -68,8 +69,9 @@ class Result:
             slack: what times may be late by, as a factor, where the machine is shared.
         """
         found = []
-        if self.failed and not bounds.may_fail:
-            found.append(f"{self.failed} of {self.sent} requests failed")
+        lost = self.failed - (self.refused if bounds.may_refuse else 0)
+        if lost:
+            found.append(f"{lost} of {self.sent} requests failed")
         for name, value, bound in (
             ("detected", self.detected_s, bounds.detected_s),
             ("recovered", self.recovered_s, bounds.recovered_s),

@@ -40,6 +40,7 @@ def attempt(fault: Fault, on: Ground, slack: float) -> Result:
         len(load.failed),
         len(load.wrong),
     )
+    result.refused = sum("poison_request" in one.text for one in load.failed)
     judge(fault, course, result, trouble, slack)
     if load.failed:
         result.why += f" (first: {load.failed[0].status} {load.failed[0].text[:200]})"
