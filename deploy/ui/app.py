@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 from starlette.types import ASGIApp
 
@@ -43,13 +44,14 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def create_app(config: Config) -> ASGIApp:
+def create_app(config: Config, uploads: Path) -> ASGIApp:
     """The guarded page in every language, `/` leading to the browser's own.
 
     Raises:
         BadKeysFile: the file that says who may open it is unusable.
         BadKeyFile: the file with the gateway's key is.
     """
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
     # before the import: it reads them once
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -64,6 +66,7 @@ def create_app(config: Config) -> ASGIApp:
             gateway_url(config), config.ui.api_key_file, config.service.request_timeout_s
         ),
         public_url=public_url(config),
+        uploads=uploads,
         max_documents=config.service.max_documents,
         instructions=config.service.instructions,
     )
@@ -75,14 +78,13 @@ def run(config: Config) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="rankguard-ui-") as folder:
             # what visitors upload is gone when this process is
-            os.environ["GRADIO_TEMP_DIR"] = folder
-            return exit_within_grace(asyncio.run(_serve(config)))
+            return exit_within_grace(asyncio.run(_serve(config, Path(folder))))
     except (CannotStart, BadKeysFile, BadKeyFile) as error:
         print(f"rankguard ui: {error}", file=sys.stderr)
         return EXIT_USAGE
 
 
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, uploads: Path) -> int:
     if not is_installed():
         raise CannotStart(f"the playground is not installed: pip install '{EXTRA}'")
     try:
@@ -92,7 +94,7 @@ async def _serve(config: Config) -> int:
             f"{config.ui.host}:{config.ui.port} cannot be bound: {error.strerror};"
             " set [ui] port (RANKGUARD_UI__PORT)"
         ) from None
-    app = create_app(config)
+    app = create_app(config, uploads)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     stop = stop_event()
     server = Listener(app, listener, lifespan="on")

@@ -13,8 +13,10 @@ from deploy.ui.answer import after
 from deploy.ui.complaint import Cause, Refused, sentence
 from deploy.ui.gateway import Gateway
 from deploy.ui.snippet import Asked, as_curl, as_python
-from deploy.ui.upload import BadUpload, clean, documents_of, read_upload
+from deploy.ui.upload import BadUpload, Kind, clean, documents_of, read_upload
 from deploy.ui.words import Words, upload_sentence
+
+MOST_FOUND = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +25,13 @@ class Place:
 
     Attributes:
         public_url: the gateway as this machine's visitors reach it.
+        uploads: the folder where uploaded files lie, and from which alone they are read.
         instructions: names that the gateway knows, with their texts.
     """
 
     gateway: Gateway
     public_url: str
+    uploads: Path
     max_documents: int
     instructions: dict[str, str]
 
@@ -104,14 +108,14 @@ class Desk:
         asked = self._asked(question, first, request)
         return shown, as_curl(asked), as_python(asked)
 
-    def search(self, query: str, top: float) -> str:
+    def search(self, query: str | None, top: float | None) -> str:
         """The passages' HTML."""
-        if not query.strip():
+        words = clean(query or "").strip()
+        if not words:
             return show.trouble(self._words.no_query)
         try:
-            return show.found(
-                self._place.gateway.search(clean(query).strip(), int(top)), self._words
-            )
+            found = self._place.gateway.search(words, int(top or MOST_FOUND))
+            return show.found(found, self._words)
         except Refused as refused:
             return show.trouble(self._no_search(refused))
 
@@ -151,7 +155,14 @@ class Desk:
 
     def _read(self, file: str) -> list[str]:
         path = Path(file)
-        return read_upload(path.name, path.read_bytes(), self._place.max_documents)
+        # the page looks too; this holds whatever Gradio does
+        if not path.resolve().is_relative_to(self._place.uploads.resolve()):
+            raise BadUpload(path.name, Kind.GONE)
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            raise BadUpload(path.name, Kind.GONE) from None
+        return read_upload(path.name, raw, self._place.max_documents)
 
     def _asked(self, question: Question, instruction: str, request: gr.Request) -> Asked:
         return Asked(

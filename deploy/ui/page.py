@@ -11,12 +11,16 @@ from gradio.components import Component
 from gradio.events import Dependency
 
 from deploy.ui import show
-from deploy.ui.desk import Desk, Place
+from deploy.ui.blocks import Blocks
+from deploy.ui.desk import MOST_FOUND, Desk, Place
 from deploy.ui.example import EXAMPLES
 from deploy.ui.words import Words
 
 AT_ONCE = 8
 """Requests of all visitors at once; more wait their turn in Gradio's queue."""
+
+WAITING = 64
+"""Requests that may wait for theirs; the next visitor is told to come back."""
 
 CODE_LINES = 18
 
@@ -46,7 +50,7 @@ class Inputs:
 def build(place: Place, words: Words) -> gr.Blocks:
     """The page; nothing is served yet."""
     desk = Desk(place, words)
-    page = gr.Blocks(title="rankguard", analytics_enabled=False, delete_cache=(3600, 3600))
+    page = Blocks(title="rankguard", analytics_enabled=False, delete_cache=(3600, 3600))
     with page:
         top = gr.HTML(show.head(words))
         with gr.Tabs():
@@ -55,6 +59,7 @@ def build(place: Place, words: Words) -> gr.Blocks:
                 _answers(words, desk, inputs)
             with gr.Tab(words.search_tab):
                 found = _search(words, desk)
+        page.queue(max_size=WAITING, default_concurrency_limit=AT_ONCE, api_open=False)
         page.load(
             desk.opened,
             None,
@@ -129,7 +134,13 @@ def _search(words: Words, desk: Desk) -> gr.HTML:
     with gr.Row(equal_height=True):
         query = gr.Textbox(label=words.query, placeholder=words.search_query_hint, lines=2, scale=4)
         top = gr.Number(
-            label=words.top_k, value=10, minimum=1, maximum=100, precision=0, scale=1, min_width=90
+            label=words.top_k,
+            value=MOST_FOUND,
+            minimum=1,
+            maximum=100,
+            precision=0,
+            scale=1,
+            min_width=90,
         )
     button = gr.Button(words.search, variant="primary", elem_classes="rg-main")
     found = gr.HTML(elem_id="found")

@@ -31,6 +31,7 @@ class Kind(str, Enum):
     NOT_CSV = "not_csv"
     TOO_MANY = "too_many"
     EMPTY = "empty"
+    GONE = "gone"
 
 
 @dataclass(eq=False)  # neither frozen nor slotted: Python itself sets an exception's traceback

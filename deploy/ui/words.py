@@ -163,6 +163,7 @@ EN = Words(
         Kind.NOT_CSV: "is not CSV ({why}).",
         Kind.TOO_MANY: "is document {limit} + 1, and the service takes {limit}.",
         Kind.EMPTY: "holds no document.",
+        Kind.GONE: "is not here any more; upload it again.",
     },
 )
 
@@ -247,6 +248,7 @@ ZH = Words(
         Kind.NOT_CSV: "不是 CSV（{why}）。",
         Kind.TOO_MANY: "是第 {limit} + 1 条文档，服务最多接受 {limit} 条。",
         Kind.EMPTY: "里面没有文档。",
+        Kind.GONE: "已不在这里；请重新上传。",
     },
 )
 

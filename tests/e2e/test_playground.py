@@ -14,7 +14,8 @@ from tests.e2e.stack import stack
 from tests.waiting import free_port, until
 
 pytest.importorskip("gradio", reason="the extra ui is not installed")
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
+START_S = 120.0
 
 
 def settings(port: int) -> dict[str, str]:
@@ -42,14 +43,14 @@ def test_up_opens_it_says_where_and_keeps_it_alive_and_it_ends_with_up(tmp_path)
     with stack(tmp_path, environment=settings(port)) as running:
         up = running.start("up", "up")
         running.wait_ready()
-        until("the page opens", lambda: answers(url), 60)
+        until("the page opens", lambda: answers(url), START_S)
         first = playground(running)
         os.kill(first.pid, signal.SIGKILL)
         until("it is another process", lambda: playground(running) not in (None, first), 20)
 
         assert running.rerank().status_code == 200
         assert url in running.log("up")
-        until("the page opens again", lambda: answers(url), 60)
+        until("the page opens again", lambda: answers(url), START_S)
         last = playground(running)
         up.send_signal(signal.SIGINT)
         assert up.wait(30) == 0
@@ -63,7 +64,7 @@ def test_a_playground_that_cannot_start_is_told_and_all_else_goes_on(tmp_path):
     with stack(tmp_path, environment={**settings(port), **missing}) as running:
         running.start("up", "up")
         running.wait_ready()
-        until("it is told", lambda: "the playground cannot start" in running.log("up"), 60)
+        until("it is told", lambda: "the playground cannot start" in running.log("up"), START_S)
 
         assert "missing: No such file" in running.log("up")
         assert running.rerank().status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,15 +20,16 @@ VISITOR = SimpleNamespace(headers={"host": "gpu-1:7860"})
 SECRET = "k3y-that-nobody-sees"
 
 
-def desk(url, words=EN, key_file=None, max_documents=10):
-    place = Place(Gateway(url, key_file, 5.0), "http://0.0.0.0:8000", max_documents, {})
+def desk(url, words=EN, key_file=None, max_documents=10, uploads="/nowhere"):
+    gateway = Gateway(url, key_file, 5.0)
+    place = Place(gateway, "http://0.0.0.0:8000", Path(uploads), max_documents, {})
     return Desk(place, words)
 
 
 def rerank(url, **more):
     given = {"query": "q", "typed": "a\nb", "file": None, "instruction": None}
     given |= {"compare": False, "second": None, "request": VISITOR}
-    maker = {name: more.pop(name) for name in ("words", "key_file") if name in more}
+    maker = {name: more.pop(name) for name in ("words", "key_file", "uploads") if name in more}
     return desk(url, **maker).rerank(**{**given, **more})
 
 
@@ -115,18 +117,46 @@ def test_a_file_takes_the_place_of_what_was_typed(service, tmp_path):
     file = tmp_path / "two.jsonl"
     file.write_text('"x"\n{"text": "y\\nz"}\n')
 
-    rerank(service.url, file=str(file))
+    rerank(service.url, file=str(file), uploads=tmp_path)
 
     assert service.got[0][2]["documents"] == ["x", "y\nz"]
-    assert "2 documents from two.jsonl" in desk(service.url).uploaded(str(file))[1]
+    shown = desk(service.url, uploads=tmp_path).uploaded(str(file))[1]
+    assert "2 documents from two.jsonl" in shown
 
 
 def test_a_wrong_file_is_told_both_when_it_comes_and_when_it_is_used(service, tmp_path):
     file = tmp_path / "wrong.csv"
     file.write_text("id,text\n1,a\n2\n")
 
-    for shown in (desk(service.url).uploaded(str(file))[1], rerank(service.url, file=str(file))[0]):
+    told = desk(service.url, uploads=tmp_path).uploaded(str(file))[1]
+    used = rerank(service.url, file=str(file), uploads=tmp_path)[0]
+    for shown in (told, used):
         assert "wrong.csv, line 3: has 1 fields where the header has 2." in shown
+    assert service.got == []
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        pytest.param("{outside}/secret.txt", id="a file of the host"),
+        pytest.param("{uploads}/../secret.txt", id="a way out"),
+        pytest.param("{uploads}/link.txt", id="a link out"),
+        pytest.param("{uploads}/gone.txt", id="an upload that was removed"),
+        pytest.param("{uploads}", id="the folder"),
+        pytest.param("http://127.0.0.1/x.txt", id="a page of the web"),
+        pytest.param("", id="nothing"),
+    ],
+)
+def test_only_what_was_uploaded_is_read_whatever_a_browser_says(service, tmp_path, named):
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    (tmp_path / "secret.txt").write_text("a line of this host\n")
+    (uploads / "link.txt").symlink_to(tmp_path / "secret.txt")
+    file = named.format(outside=tmp_path, uploads=uploads)
+
+    shown = rerank(service.url, file=file, uploads=uploads)[0]
+
+    assert "upload it again" in shown
     assert service.got == []
 
 

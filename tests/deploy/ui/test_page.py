@@ -18,7 +18,7 @@ api = pytest.importorskip("playwright.sync_api", reason="playwright is not insta
 if CHROMIUM is None:
     pytest.skip("chromium is not here (apt package chromium)", allow_module_level=True)
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
 
 MORE = """
 [service.instructions]
@@ -26,7 +26,7 @@ faq = "Find the answer to a question"
 [service.search]
 enabled = true
 """
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
