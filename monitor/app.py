@@ -12,7 +12,6 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from alerts.model import Alert
 from alerts.settings import AlertSettings
 from monitor.actuators.process import WorkerCommand
 from monitor.adapters import KernelLog, build_gpu_reader, build_hands
@@ -30,7 +29,6 @@ from monitor.keeper import Tools
 from monitor.latest import Latest
 from monitor.logs import BoundedLog
 from monitor.loop import Loop
-from monitor.model import Moment
 from monitor.notify import Notifier
 from monitor.ports import ActuatorError, Sink
 from monitor.probes.owner import recorded
@@ -42,7 +40,7 @@ from monitor.sampling import Sampler
 from monitor.server import Desk, StatusServer
 from monitor.settings import MonitorSettings
 from monitor.signals import Signals
-from monitor.startup import CannotStart, build_pipeline, held, open_journal
+from monitor.startup import CannotStart, LogSink, SystemClock, build_pipeline, held, open_journal
 from monitor.versions import Versions
 from monitor.watch import Watch
 
@@ -51,21 +49,6 @@ EXIT_USAGE = 2
 _ALERTS_STOP_S = 3.0
 
 log = logging.getLogger("rankguard.watchdog")
-
-
-class SystemClock:
-    """Implements `Clock`."""
-
-    def now(self) -> Moment:
-        return Moment(time.monotonic(), time.time())
-
-
-class _LogSink:
-    """Where there are no receivers: the log is all there is."""
-
-    def accept(self, alerts: Sequence[Alert]) -> None:
-        for alert in alerts:
-            log.info("alert %s %s: %s", alert.status.value, alert.name, alert.summary)
 
 
 def run(
@@ -152,7 +135,7 @@ class _Watchdog:
         )
         self._kernel = KernelLog(settings, self._journal, self._inbox)
         self._notices = [one for one in (about_cards, self._hands.notice) if one]
-        sink: Sink = _LogSink() if self._pipeline is None else self._pipeline
+        sink: Sink = LogSink() if self._pipeline is None else self._pipeline
         self._casebook = Casebook(self._journal, sink, socket.gethostname())
         self._loop = self._build_loop()
         self._schedule(gateway_url)

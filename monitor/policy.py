@@ -6,11 +6,10 @@ from dataclasses import dataclass, field, replace
 
 from monitor.backoff import BackoffLimits, PastRestart, delay_s, refusal, within_window
 from monitor.model import Health, Reason, Verdict
+from monitor.obey import DEGRADED, no_longer_slow, obey, start_soon, stay
 from monitor.replica import (
     Action,
     CloseIncidents,
-    Command,
-    CommandKind,
     Decision,
     Kill,
     NoteAction,
@@ -19,7 +18,6 @@ from monitor.replica import (
     Replica,
     Start,
     Surroundings,
-    Terminate,
 )
 
 _INCIDENT = {
@@ -30,7 +28,6 @@ _INCIDENT = {
 }
 CRASH_LOOP = "ReplicaCrashLoop"
 START_FAILED = "ReplicaStartFailed"
-DEGRADED = "ReplicaDegraded"
 _WELL = {Health.HEALTHY, Health.BUSY, Health.DEGRADED}
 _START_REASONS = {Reason.START_FAILED, Reason.START_FAILED_FOR_GOOD, Reason.LOAD_STALLED}
 
@@ -62,37 +59,20 @@ def decide(  # noqa: PLR0911 - one return for each phase
         now: `time.monotonic()` seconds.
     """
     if around.command is not None:
-        return _obey(replica, around.command, limits, now)
+        return obey(replica, around.command, limits.drain_timeout_s, now)
     if replica.phase is Phase.STOPPED:
         return _stopped(replica, around, now)
     if replica.phase is Phase.DRAINED:
         if replica.hold_until is not None and now >= replica.hold_until:
-            return _start_soon(replica, Reason.HOLD_EXPIRED, now)
-        return _stay(replica)
+            return start_soon(replica, Reason.HOLD_EXPIRED, now)
+        return stay(replica)
     if replica.phase is Phase.FAILED:
         if replica.rearm_at is not None and now >= replica.rearm_at:
-            return _start_soon(replica, Reason.REARMED, now)
-        return _stay(replica)
+            return start_soon(replica, Reason.REARMED, now)
+        return stay(replica)
     if replica.phase is Phase.STOPPING:
         return _stopping(replica, verdict, limits, now)
     return _running(replica, verdict, around, limits, now)
-
-
-def _stay(replica: Replica) -> Decision:
-    return Decision(replica, (), replica.reason)
-
-
-def _start_soon(replica: Replica, reason: Reason, now: float) -> Decision:
-    started = replace(
-        replica,
-        phase=Phase.STOPPED,
-        reason=reason,
-        since=now,
-        start_at=now,
-        hold_until=None,
-        rearm_at=None,
-    )
-    return Decision(started, (), reason)
 
 
 def _stopped(replica: Replica, around: Surroundings, now: float) -> Decision:
@@ -139,7 +119,7 @@ def _stopping(replica: Replica, verdict: Verdict, limits: PolicyLimits, now: flo
         return Decision(ended, (Kill(),), replica.reason)
     if replica.kill_at is not None and now >= replica.kill_at:
         return Decision(replica, (Kill(),), replica.reason)
-    return _stay(replica)
+    return stay(replica)
 
 
 def _running(
@@ -168,12 +148,8 @@ def _told_of_pace(replica: Replica, verdict: Verdict) -> tuple[Replica, tuple[Ac
         told = OpenIncident(DEGRADED, verdict.reason, verdict.detail, verdict.since_s, beside=True)
         return replace(replica, degraded=True), (told,)
     if replica.degraded and verdict.health in {Health.HEALTHY, Health.BUSY}:
-        return replace(replica, degraded=False), _no_longer_slow(replica, verdict.reason)
+        return replace(replica, degraded=False), no_longer_slow(replica, verdict.reason)
     return replica, ()
-
-
-def _no_longer_slow(replica: Replica, reason: Reason) -> tuple[Action, ...]:
-    return (CloseIncidents(reason, DEGRADED),) if replica.degraded else ()
 
 
 def _routed(replica: Replica, verdict: Verdict) -> Replica:
@@ -244,7 +220,7 @@ def _after_end(
         now=now,
     )
     told: tuple[Action, ...] = () if replica.troubled else (_incident(replica, verdict),)
-    told = (*_no_longer_slow(replica, verdict.reason), *told)
+    told = (*no_longer_slow(replica, verdict.reason), *told)
     ended = replace(
         replica,
         degraded=False,
@@ -271,37 +247,3 @@ def _after_end(
         restarts=replica.restarts + 1,
     )
     return again, told
-
-
-def _obey(replica: Replica, command: Command, limits: PolicyLimits, now: float) -> Decision:
-    running = replica.phase in {Phase.STARTING, Phase.SERVING}
-    if command.kind is CommandKind.UNDRAIN:
-        if replica.phase is Phase.STOPPING and replica.after is Phase.DRAINED:
-            return Decision(replace(replica, after=Phase.STOPPED, start_at=now), (), command.reason)
-        if replica.phase is Phase.DRAINED:
-            return _start_soon(replica, command.reason, now)
-        return _stay(replica)
-    drain = command.kind is CommandKind.DRAIN
-    after = Phase.DRAINED if drain else Phase.STOPPED
-    hold_until = now + command.for_s if drain and command.for_s is not None else None
-    told = _no_longer_slow(replica, command.reason)
-    asked = replace(
-        replica,
-        degraded=False,
-        reason=command.reason,
-        since=now,
-        after=after,
-        start_at=now,
-        hold_until=hold_until,
-        rearm_at=None,
-        failures=0,
-        past=(),
-        routable=False,
-        route_reason=Reason.DRAINING,
-    )
-    if running:
-        stopping = replace(asked, phase=Phase.STOPPING, kill_at=now + limits.drain_timeout_s)
-        return Decision(stopping, (*told, Terminate()), command.reason)
-    if replica.phase is Phase.STOPPING:
-        return Decision(replace(asked, phase=Phase.STOPPING), (), command.reason)
-    return Decision(replace(asked, phase=after), (), command.reason)

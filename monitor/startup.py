@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from alerts.model import Alert
 from alerts.pipeline import Pipeline
 from alerts.senders.apprise import AppriseMissing
 from alerts.senders.build import SecretError
@@ -16,6 +19,9 @@ from alerts.senders.template import TemplateError
 from alerts.settings import AlertSettings
 from monitor.actuators.process import WorkerCommand
 from monitor.journal import Journal, JournalError
+from monitor.model import Moment
+
+log = logging.getLogger("rankguard.watchdog")
 
 
 class CannotStart(Exception):
@@ -86,3 +92,18 @@ def as_function(command: WorkerCommand | Sequence[str]) -> WorkerCommand:
         ]
 
     return build
+
+
+class SystemClock:
+    """Implements `Clock`."""
+
+    def now(self) -> Moment:
+        return Moment(time.monotonic(), time.time())
+
+
+class LogSink:
+    """Implements `Sink` where there are no receivers: the log is all there is."""
+
+    def accept(self, alerts: Sequence[Alert]) -> None:
+        for alert in alerts:
+            log.info("alert %s %s: %s", alert.status.value, alert.name, alert.summary)

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from monitor import bundle
 from monitor.bundle import Bundles
 from monitor.model import Health, Moment, Reason, Verdict
 from monitor.probes.process import identify
@@ -91,6 +92,20 @@ def test_a_bundle_holds_verdict_log_kernel_lines_and_processes(tmp_path, watch):
     assert "Xid" in (folder / "kernel.txt").read_text()
     assert json.loads((folder / "processes.json").read_text()) is not None
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_bundle_holds_the_stacks_where_a_tool_for_them_is_installed(tmp_path, watch, monkeypatch):
+    tool = tmp_path / "bin" / "py-spy"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho "Thread of $4: $*"\n')
+    tool.chmod(0o755)
+    monkeypatch.setattr(bundle, "_STACKS_TIMEOUT_S", 30.0)
+    monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
+
+    bundles(tmp_path).save(7, watch, HUNG, NOW)
+
+    stacks = (tmp_path / "incidents" / "7" / "generation-3" / "stacks.txt").read_text()
+    assert f"Thread of {os.getpid()}: dump --nonblocking --pid {os.getpid()}" in stacks
 
 
 def test_only_the_newest_bundles_are_kept(tmp_path, watch):
