@@ -80,7 +80,7 @@ def test_results_of_one_source_are_limited(sources, top, per_source, kept):
     [
         pytest.param("abc", "abc", Movement(0, 0, False), id="nothing changed"),
         pytest.param("abc", "bac", Movement(0, 2, True), id="two changed places"),
-        pytest.param("abc", "abd", Movement(1, 1, False), id="one came from below"),
+        pytest.param("abc", "abx", Movement(1, 1, False), id="one came from below"),
         pytest.param("abc", "xyz", Movement(3, 3, True), id="all are others"),
         pytest.param("", "", Movement(0, 0, False), id="nothing was found"),
     ],
