@@ -22,6 +22,7 @@ from service.settings import EngineSettings, ServiceSettings
 fields = json.loads(sys.argv[1])
 sys.exit(run(ServiceSettings(**fields), EngineSettings()))
 """
+START_S = 60.0  # importing the gateway takes ten on a machine with much else to do
 ASK = {"query": "q", "documents": ["a"]}
 
 
@@ -30,7 +31,7 @@ class Running:
         self.process, self.url = process, url
 
     async def ended(self) -> tuple[int, str]:
-        _, stderr = await asyncio.wait_for(self.process.communicate(), 10)
+        _, stderr = await asyncio.wait_for(self.process.communicate(), START_S)
         return self.process.returncode, stderr.decode()
 
 
@@ -52,7 +53,7 @@ async def run(tmp_path):
         process = await launch(state_dir=tmp_path, port=0, **settings)
         processes.append(process)
         while True:
-            line = json.loads(await asyncio.wait_for(process.stderr.readline(), 10))
+            line = json.loads(await asyncio.wait_for(process.stderr.readline(), START_S))
             if line["message"] == "listening":
                 return Running(process, line["url"])
 
@@ -181,7 +182,7 @@ async def test_what_cannot_start_says_why_and_ends_with_two(tmp_path, taken, set
     known = {"FILE": file_in_the_way(tmp_path), "TAKEN": taken, "KEYS": keys}
     given = {name: known.get(value, value) for name, value in settings.items()}
     process = await launch(**{"state_dir": tmp_path, "port": 0, **given})
-    _, stderr = await asyncio.wait_for(process.communicate(), 10)
+    _, stderr = await asyncio.wait_for(process.communicate(), START_S)
     assert process.returncode == 2
     assert says in stderr.decode()
     assert "Traceback" not in stderr.decode()
