@@ -10,7 +10,7 @@ import requests
 
 from tests.e2e.stack import stack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(400)]
 
 PAGES = {
     "drain.md": "# Take a replica out of traffic\n\n"
@@ -27,7 +27,7 @@ def running(tmp_path_factory):
     more = "[service.search]\nenabled = true\n"
     with stack(folder, engine="embedded", more=more) as started:
         started.start("up", "up")
-        started.wait_ready(limit_s=120)
+        started.wait_ready(limit_s=180)
         docs = folder / "docs"
         docs.mkdir()
         for name, text in PAGES.items():
@@ -40,7 +40,7 @@ def command(running, *arguments: str) -> subprocess.CompletedProcess:
         running.command("search", *arguments),
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=180,
         check=False,
     )
 

@@ -147,17 +147,6 @@ async def test_a_model_that_cannot_embed_says_so(gateway, worker):
     assert (reply.status, reply.error["param"]) == (422, "model")
 
 
-async def test_the_event_loop_goes_on_while_an_index_is_opened(gateway):
-    # opening loads a library for a second: probes are answered meanwhile
-    search = asyncio.ensure_future(gateway.post({"query": "drain"}, PATH))
-    answered = 0
-    while not search.done():
-        assert (await gateway.get("/livez")).status == 200
-        answered += 1
-    assert answered > 1
-    assert (await search).status == 200
-
-
 class Elsewhere:
     """An OpenAI-compatible server of embeddings that wants a key."""
 

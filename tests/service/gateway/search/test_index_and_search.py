@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -259,13 +260,32 @@ async def test_an_index_is_given_back_when_nobody_searches(docs, tmp_path):
     with pytest.raises(StoreError):
         index(docs, tmp_path)
 
-    for _ in range(200):
-        await asyncio.sleep(0.02)
+    for _ in range(3000):
+        await asyncio.sleep(0.01)
         if library._open is None:
             break
     assert index(docs, tmp_path).unchanged == 3
     outcome = await Searcher(library, WordModels()).search(Asked("drain"))
     assert outcome.results
+    await library.close()
+
+
+async def test_the_event_loop_goes_on_while_an_index_is_opened(docs, tmp_path):
+    index(docs, tmp_path)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def opener(space, dimension):
+        asked.set()
+        assert go_on.wait(60)
+        return open_index(SETTINGS, tmp_path, space, dimension, create=False)
+
+    library = Library(opener)
+    search = asyncio.ensure_future(Searcher(library, WordModels()).search(Asked("drain")))
+    while not asked.is_set():
+        await asyncio.sleep(0.005)
+    assert not search.done()
+    go_on.set()
+    assert (await search).results
     await library.close()
 
 
