@@ -16,7 +16,7 @@ from monitor.cardhealth import (
     feel,
     judge,
 )
-from monitor.gpu import Card, CardSample, Field, GpuRound, XidEvent, bus_id
+from monitor.gpu import Card, CardSample, Field, GpuRound, Instance, XidEvent, bus_id
 from monitor.model import Reason, Unavailable, Why
 from monitor.scaling import Place
 from monitor.tenancy import Owner, OwnerOf, Tenancy, tenancy
@@ -54,6 +54,7 @@ class _Entry:
         self.last_wall: dict[int, float] = {}
         self.utilization: deque[float] = deque(maxlen=_HISTORY)
         self.tenancy = Tenancy()
+        self.instances: tuple[Instance, ...] = sample.instances
         self.held: Finding | None = None
         self.held_since: float | None = None
 
@@ -107,6 +108,8 @@ class CardBook:
             entry = self._entries[sample.card.uuid] = _Entry(sample)
         before = entry.evidence
         faulty = sample.fault is not None
+        if not faulty:  # a card that cannot be read still has the devices that replicas are on
+            entry.instances = sample.instances
         entry.evidence = replace(
             before,
             sample=sample,
@@ -156,12 +159,17 @@ class CardBook:
 
     def fault_of(self, uuid: str | None) -> Reason | None:
         """Why nothing may run on this card."""
-        entry = self._entries.get(uuid) if uuid is not None else None
+        entry = self._entry_of(uuid)
         return None if entry is None else entry.verdict.reason
+
+    def card_of(self, uuid: str | None) -> str | None:
+        """The card itself, also of one of its MIG devices; None for what is not known."""
+        entry = self._entry_of(uuid)
+        return None if entry is None else entry.evidence.sample.card.uuid
 
     def name_of(self, uuid: str | None) -> str:
         """What sort of card it is; empty where nothing is known of it."""
-        entry = self._entries.get(uuid) if uuid is not None else None
+        entry = self._entry_of(uuid)
         return "" if entry is None else entry.evidence.sample.card.name
 
     def restarts_app(self, event: XidEvent) -> str | None:
@@ -195,19 +203,23 @@ class CardBook:
         self._cordons.pop(uuid, None)
 
     def places(self, alive: Callable[[int], bool]) -> list[Place]:
-        """Every card as a place.
+        """Every card as a place, one with MIG on as each of its devices.
 
         Memory of our own processes that ended since the last look counts as free, and no other.
         """
-        return [
-            Place(
-                uuid,
-                usable=entry.verdict.state in {CardState.OK, CardState.WARNING},
-                cordoned=uuid in self._cordons,
-                free_ratio=_free_ratio(entry.evidence.sample, entry.tenancy, alive),
-            )
-            for uuid, entry in self._entries.items()
-        ]
+        places = []
+        for uuid, entry in self._entries.items():
+            sample = entry.evidence.sample
+            if sample.number(Field.MIG) or entry.instances:
+                places += [
+                    self._place(one.uuid, entry, 1 - one.memory_used_bytes / one.memory_total_bytes)
+                    for one in entry.instances
+                    if one.memory_total_bytes
+                ]
+            else:
+                free_ratio = _free_ratio(sample, entry.tenancy, alive)
+                places.append(self._place(uuid, entry, free_ratio))
+        return places
 
     def unusable(self, reason: Reason) -> dict[str, CardEvidence]:
         """What is known of the cards that are unusable for this reason."""
@@ -254,6 +266,23 @@ class CardBook:
                 tenancy=entry.tenancy,
             )
             for uuid, entry in self._entries.items()
+        )
+
+    def _entry_of(self, uuid: str | None) -> _Entry | None:
+        if uuid is None or uuid in self._entries:
+            return None if uuid is None else self._entries[uuid]
+        for entry in self._entries.values():
+            if any(one.uuid == uuid for one in entry.instances):
+                return entry
+        return None
+
+    def _place(self, uuid: str, entry: _Entry, free_ratio: float | None) -> Place:
+        card = entry.evidence.sample.card.uuid
+        return Place(
+            uuid,
+            usable=entry.verdict.state in {CardState.OK, CardState.WARNING},
+            cordoned=uuid in self._cordons or card in self._cordons,
+            free_ratio=free_ratio,
         )
 
     def _by_address(self, address: str) -> _Entry | None:

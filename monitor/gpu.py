@@ -64,18 +64,29 @@ class GpuProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class Instance:
+    """A MIG device: a slice of a card with memory of its own, which CUDA takes for a card."""
+
+    uuid: str
+    memory_total_bytes: int
+    memory_used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class CardSample:
     """One look at one card.
 
     Attributes:
         fault: why the card as a whole could not be read; its values are empty then.
         processes: who holds memory on it.
+        instances: its MIG devices; a card with MIG on is used through them alone.
     """
 
     card: Card
     values: Mapping[Field, Number] = field(default_factory=dict)
     processes: tuple[GpuProcess, ...] | Unavailable = ()
     fault: Unavailable | None = None
+    instances: tuple[Instance, ...] = ()
 
     def number(self, name: Field) -> float | None:
         """The value when there is one."""

@@ -137,7 +137,7 @@ class Intake:
             return
         for watch in self._roster:
             identity = watch.replica.identity
-            if watch.replica.gpu_uuid != uuid or identity is None:
+            if self._cards.card_of(watch.replica.gpu_uuid) != uuid or identity is None:
                 continue
             if event.pid is None:
                 self._tools.probes.canary(watch.replica.id)

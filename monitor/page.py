@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from typing import Any
 
@@ -103,6 +104,7 @@ def card_status(view: CardView) -> dict[str, Any]:
         "cordoned": view.cordoned,
         "fault": None if sample.fault is None else sample.fault.why.value,
         "findings": [finding.name for finding in view.verdict.findings],
+        "instances": [dataclasses.asdict(one) for one in sample.instances],
         "strangers": [one.pid for one in view.tenancy.holders if one.owner is not Owner.REPLICA],
         "xids": {str(xid): count for xid, count in sorted(view.xids.items())},
     }

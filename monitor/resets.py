@@ -50,7 +50,8 @@ class Resets:
             return
         broken = self._cards.unusable(Reason.GPU_NEEDS_RESET)
         self._since = {uuid: self._since.get(uuid, now.mono) for uuid in broken}
-        running = [one.replica.gpu_uuid for one in watches if one.replica.phase in UP]
+        up = (one.replica for one in watches if one.replica.phase in UP)
+        running = [self._cards.card_of(one.gpu_uuid) for one in up]
         for uuid, evidence in broken.items():
             found = decide(
                 evidence,

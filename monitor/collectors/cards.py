@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.gpu import Card, CardSample, Field, GpuProcess, Number
+from monitor.gpu import Card, CardSample, Field, GpuProcess, Instance, Number
 from monitor.model import Unavailable, Why
 
 _FIELDS = {field.value: field for field in Field}
@@ -27,7 +27,11 @@ def values_from_json(body: Mapping[str, Any]) -> dict[Field, Number]:
 
 
 def sample_from_json(card: Card, body: Mapping[str, Any]) -> CardSample:
-    """`{"values": {...}, "processes": [[pid, bytes]] | why, "fault": why}`; all optional."""
+    """One card's body.
+
+    `{"values": {...}, "processes": [[pid, bytes]] | why, "instances": [[uuid, total, used]],
+    "fault": why}`, all optional.
+    """
     fault = body.get("fault")
     if fault:
         return CardSample(card, fault=_unavailable(fault))
@@ -39,6 +43,10 @@ def sample_from_json(card: Card, body: Mapping[str, Any]) -> CardSample:
         if isinstance(processes, str)
         else tuple(
             GpuProcess(int(pid), None if used is None else int(used)) for pid, used in processes
+        ),
+        instances=tuple(
+            Instance(str(uuid), int(total), int(used))
+            for uuid, total, used in body.get("instances", [])
         ),
     )
 

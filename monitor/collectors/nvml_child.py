@@ -83,9 +83,10 @@ class Reader:
             for names, getter in GETTERS:
                 self._read_one(uuid, handle, names, getter, values)
             processes = self._processes(handle)
+            instances = self._instances(handle) if values.get("mig_enabled") == 1 else []
         except Fatal as fatal:
             return {"fault": str(fatal)}
-        return {"values": values, "processes": processes}
+        return {"values": values, "processes": processes, "instances": instances}
 
     def _read_one(
         self, uuid: str, handle: Any, names: tuple[str, ...], getter: Getter, into: dict[str, Any]
@@ -113,6 +114,22 @@ class Reader:
             return word
         # some drivers report pids that cannot be (0 and -1)
         return [[p.pid, p.usedGpuMemory] for p in found if 0 < p.pid < 2**31]
+
+    def _instances(self, handle: Any) -> list[list[Any]]:
+        """MIG devices: `[uuid, total, used]` each; they come and go, so handles are not kept."""
+        found: list[list[Any]] = []
+        try:
+            for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+                try:
+                    device = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index)
+                except nvml.NVMLError_NotFound:
+                    continue  # a place without a device
+                memory = nvml.nvmlDeviceGetMemoryInfo(device, version=nvml.nvmlMemory_v2)
+                found.append([nvml.nvmlDeviceGetUUID(device), memory.total, memory.used])
+        except nvml.NVMLError as error:
+            if why(error).partition(":")[0] in FATAL:
+                raise Fatal(why(error)) from error
+        return found
 
     def _listen(self, uuid: str, handle: Any) -> None:
         wanted = (

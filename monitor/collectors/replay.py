@@ -204,7 +204,14 @@ def _body(sample: CardSample) -> dict[str, Any]:
         if isinstance(sample.processes, Unavailable)
         else [[one.pid, one.used_bytes] for one in sample.processes]
     )
-    return {"values": values, "processes": processes}
+    instances = [
+        [one.uuid, one.memory_total_bytes, one.memory_used_bytes] for one in sample.instances
+    ]
+    return {
+        "values": values,
+        "processes": processes,
+        **({"instances": instances} if instances else {}),
+    }
 
 
 def _change(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
@@ -216,4 +223,6 @@ def _change(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     }
     if before.get("processes") != now["processes"]:
         change["processes"] = now["processes"]
+    if before.get("instances", []) != now.get("instances", []):
+        change["instances"] = now.get("instances", [])
     return change if change["values"] or len(change) > 1 or "fault" in before else {}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.gpu import Card, CardSample, Field, GpuProcess, GpuRound, XidEvent
+from monitor.gpu import Card, CardSample, Field, GpuProcess, GpuRound, Instance, XidEvent
 from monitor.host import HostSample
 from monitor.inbox import CardsSeen, CordonAsked, HostSeen, KernelSeen, LoadSeen
 from monitor.model import Unavailable, Why
@@ -31,6 +31,7 @@ class Cards:
         self.faults = {}
         self.values = {}
         self.processes = {}
+        self.instances = {}
         self.driver = "580"
 
     def run(self, seconds):
@@ -53,6 +54,7 @@ class Cards:
                 card,
                 {**VALUES, **self.values.get(card.uuid, {})},
                 self.processes.get(card.uuid, ()),
+                instances=self.instances.get(card.uuid, ()),
             )
             for card in (A, B)
         )
@@ -386,3 +388,52 @@ def test_scaling_adds_a_replica_and_drains_it_again(cards):
     assert one.machine.host.calls.count("kill") == 0
     assert "terminate" in one.machine.host.calls
     assert one.told == []
+
+
+def sliced(*used):
+    return tuple(Instance(f"MIG-{index}", 10, held) for index, held in enumerate(used))
+
+
+@pytest.fixture
+def slices(tmp_path):
+    """Card A is cut into two; card B is another's."""
+    one = Cards(tmp_path, replicas=2)
+    one.values["GPU-A"] = {Field.MIG: 1.0, Field.MEMORY_USED: 90.0}
+    one.values["GPU-B"] = {Field.MEMORY_USED: 90.0}
+    one.instances["GPU-A"] = sliced(0, 0)
+    one.run(4)
+    yield one
+    one.machine.journal.close()
+
+
+def test_each_slice_of_a_card_is_a_place_of_its_own(slices):
+    assert {slices.card_of("replica-0"), slices.card_of("replica-1")} == {"MIG-0", "MIG-1"}
+
+
+def test_a_slice_whose_memory_is_held_gets_no_replica(slices):
+    victim = "replica-0" if slices.card_of("replica-0") == "MIG-0" else "replica-1"
+    slices.instances["GPU-A"] = sliced(9, 0)
+    slices.look()
+    slices.machine.host.die(slices.machine.worker(victim), 137)
+    slices.run(3)
+
+    assert slices.card_of(victim) == "MIG-1"
+
+
+def test_a_fault_of_the_card_is_one_of_all_its_slices(slices):
+    slices.faults["GPU-A"] = LOST
+    slices.run(5)
+
+    waiting = [slices.machine.view(name).waiting for name in ("replica-0", "replica-1")]
+    assert [reason.value for reason in waiting] == ["gpu_memory_held"] * 2
+    assert "GpuLost firing" in slices.told
+
+
+def test_a_card_with_mig_on_and_no_slice_is_no_place(cards):
+    one = cards()
+    one.values["GPU-A"] = {Field.MIG: 1.0}
+    one.look()
+    one.machine.host.die(one.machine.worker(), 137)
+    one.run(3)
+
+    assert one.card_of() == "GPU-B"

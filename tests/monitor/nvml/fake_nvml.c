@@ -12,6 +12,7 @@
  *   event N XID             one XID event, given once for each such line, in order; those that
  *                           are there when somebody begins to listen are past
  *   links N COUNT           NVLinks of card N; `set N link_down L` takes one down (default none)
+ *   instances N COUNT       MIG devices of card N (and `set N mig 1`); each is card 100(N+1)+index
  *   holders FOLDER          processes with memory: a file `<card>-<pid>` each, with its bytes
  * Struct layouts and return codes are those of the public nvml.h.
  */
@@ -112,13 +113,29 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, card **handle) {
 }
 int nvmlDeviceGetUUID(card *c, char *text, unsigned size) {
     int failed = touch(c);
-    if (!failed) snprintf(text, size, "GPU-fake-%d", c->id);
+    if (!failed && c->id >= 100) snprintf(text, size, "MIG-fake-%d", c->id);
+    else if (!failed) snprintf(text, size, "GPU-fake-%d", c->id);
     return failed;
 }
 int nvmlDeviceGetName(card *c, char *text, unsigned size) {
     int failed = touch(c);
     if (!failed) snprintf(text, size, "Fake H100");
     return failed;
+}
+/* MIG devices of card N: `instances N COUNT`; the card of its own number 100 (N + 1) + index. */
+static card slices[16 * 8];
+int nvmlDeviceGetMaxMigDeviceCount(card *c, unsigned *count) {
+    int failed = touch(c);
+    *count = 8;
+    return failed;
+}
+int nvmlDeviceGetMigDeviceHandleByIndex(card *c, unsigned index, card **out) {
+    double count = 0;
+    find("instances %d %s", c->id, "", &count);
+    if (index >= (unsigned)count) return 6; /* not found */
+    *out = &slices[c->id * 8 + (int)index];
+    (*out)->id = 100 * (c->id + 1) + (int)index;
+    return 0;
 }
 typedef struct { char legacy[16]; unsigned domain, bus, device, id, sub; char bus_id[32]; } pci;
 int nvmlDeviceGetPciInfo_v3(card *c, pci *info) {

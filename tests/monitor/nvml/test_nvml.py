@@ -137,6 +137,15 @@ def test_a_reader_that_rests_has_no_card_open_and_looks_again(collector):
     assert set(before.values()) == {None}
 
 
+def test_the_slices_of_a_card_are_seen_with_their_own_memory(collector, driver):
+    driver.say("count 2", "set 1 mig 1", "instances 1 2", "set 201 used 4096")
+    found = card(collector.read())
+
+    assert [one.uuid for one in found.instances] == ["MIG-fake-200", "MIG-fake-201"]
+    assert found.instances[1].memory_used_bytes == 4096
+    assert found.instances[0].memory_total_bytes > 2**30
+
+
 def test_rounds_stay_short_while_a_card_hangs(collector, driver):
     collector.read()
     driver.say("count 2", "hang 1")
