@@ -11,10 +11,11 @@ from tests.faults.ground import Ground
 
 
 class Course:
-    """Everything before it began is left out."""
+    """Everything before it began is left out. `slack`: by what factor times may be late."""
 
-    def __init__(self, on: Ground) -> None:
+    def __init__(self, on: Ground, slack: float = 1.0) -> None:
         self.on = on
+        self.slack = slack
         self.began = time.time()
         self.known = {one["id"] for one in self._journal()}
         self.replicas = {m.id: m for m in on.stack.manifests()}

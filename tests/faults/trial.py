@@ -20,7 +20,7 @@ _AROUND = 10  # answers of each client before the fault, and again after it
 def attempt(fault: Fault, on: Ground, slack: float) -> Result:
     """The fault's row. What goes wrong in it makes the row fail, and nothing else."""
     result = Result(fault.id, fault.name, fault.must_act)
-    course = Course(on)
+    course = Course(on, slack)
     load = Load(on.stack, fault.clients, fault.documents, fault.patience_s)
     trouble = []
     try:

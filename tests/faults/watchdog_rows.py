@@ -17,7 +17,7 @@ from pathlib import Path
 from monitor.probes.process import all_stats
 from tests.faults.card_rows import no_compiler, paged_once
 from tests.faults.course import Course
-from tests.faults.fault import Fault, Injury
+from tests.faults.fault import Fault, Injury, replicas_are_well
 from tests.faults.ground import Ground, wait_for_watchdog
 from tests.faults.replica_rows import TWO, kill_all, script
 from tests.faults.result import Bounds
@@ -314,7 +314,8 @@ ROWS: tuple[Fault, ...] = (
         _THREE,
         Bounds(may_refuse=True),
         expects=frozenset({"ReplicaDead"}),
-        tolerates=frozenset({"ReplicaStartFailed"}),
+        tolerates=frozenset({"ReplicaStartFailed", "PoisonRequest"}),
+        recovered=replicas_are_well,
         restarts=(6, 6),
         check=_one_at_a_time,
         alone=True,
