@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deploy.gpu.card import open_collector
-from deploy.gpu.part import Cells, Failed, Part, State
+from deploy.gpu.part import Cells, Failed, Part, State, Value
 from monitor.collectors.kmsg import KMSG, KernelEvent, KmsgReader
 
 NAME = "events"
@@ -38,7 +38,7 @@ def run(
     rows = (listen or _nvml)(seconds)
     if opened:
         reader.stop()
-    numbers: dict[str, float | int | str | bool | None] = {
+    numbers: dict[str, Value] = {
         "seconds": seconds,
         "cards_registered": sum(row["registered"] is True for row in rows),
         "nvml_events": sum(int(row["events"] or 0) for row in rows),

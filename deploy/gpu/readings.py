@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from deploy.gpu import fields, smi
 from deploy.gpu.card import open_collector
 from deploy.gpu.fields import BAD, Compared, Match
-from deploy.gpu.part import Cells, Failed, Part, Skip, State
+from deploy.gpu.part import Cells, Failed, Part, Skip, State, Value
 from monitor.gpu import Field, GpuRound
 from monitor.model import Unavailable
 
@@ -44,7 +44,7 @@ def run(ask: Callable[[Sequence[str]], smi.Printed] = smi.ask) -> Part:
     counts = {
         match.name.lower(): sum(one.match is match for one in _flat(compared)) for match in Match
     }
-    numbers: dict[str, float | int | str | bool | None] = {
+    numbers: dict[str, Value] = {
         "cards": len(compared),
         "looks": len(found),
         "driver": last.driver,
@@ -53,12 +53,21 @@ def run(ask: Callable[[Sequence[str]], smi.Printed] = smi.ask) -> Part:
         "not_supported": ", ".join(sorted({field.value for _, field in lacking})),
         **counts,
     }
-    bad = [f"{one.row.field.value}: {_words(one)}" for one in _flat(compared) if one.match in BAD]
+    _judge(compared, numbers, rows)
+    return Part(NAME, State.PASSED, "", numbers, rows)
+
+
+def _judge(
+    compared: Mapping[str, list[Compared]],
+    numbers: Cells,
+    rows: Mapping[str, Sequence[Cells]],
+) -> None:
+    """Raises Failed when a reading differs or is lacking."""
     if not compared:
         raise Failed("nvidia-smi and the collector have no card in common", numbers, rows)
+    bad = [f"{one.row.field.value}: {_words(one)}" for one in _flat(compared) if one.match in BAD]
     if bad:
         raise Failed("; ".join(bad[:5]), numbers, rows)
-    return Part(NAME, State.PASSED, "", numbers, rows)
 
 
 def _look(

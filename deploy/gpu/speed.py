@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.bench import versus
 from deploy.bench.bare import outcome, sides
 from deploy.bench.text import Library
+from deploy.bench.versus import Run
 from deploy.evaluate.endpoint import Client
 from deploy.gpu import loads
 from deploy.gpu.loads import Bench
@@ -60,19 +62,11 @@ def run(bench: Bench) -> Part:
         for tokens, documents in grid.documents.items()
         for clients in grid.clients
     ]
-    rows = []
-    for shape, by_name in bench.play(names, shapes).items():
-        each = {name: loads.row(name, shape, runs) for name, runs in by_name.items()}
-        ratios = [
-            one.summary.docs_per_s / other.summary.docs_per_s
-            for one, other in zip(by_name[sides.OURS], by_name[sides.BARE], strict=True)
-            if other.summary.docs_per_s
-        ]
-        ratio = sorted(ratios)[len(ratios) // 2] if ratios else None
-        each[sides.OURS]["ratio"] = None if ratio is None else round(ratio, 3)
-        for cells in each.values():
-            cells["share_of_limit"] = _share(bench, cells["tokens_per_s"])
-        rows += list(each.values())
+    rows = [
+        cells
+        for shape, by_name in bench.play(names, shapes).items()
+        for cells in rows_of(bench, shape, by_name)
+    ]
     ratios = sorted(float(row["ratio"] or 0) for row in rows if row.get("ratio"))
     numbers |= {
         "ratio_median": ratios[len(ratios) // 2] if ratios else None,
@@ -85,6 +79,22 @@ def run(bench: Bench) -> Part:
     }
     loads.no_failures(rows, numbers)
     return Part(NAME, State.PASSED, "", numbers, {"loads": rows})
+
+
+def rows_of(
+    bench: Bench, shape: loads.Load, by_name: Mapping[str, tuple[Run, ...]]
+) -> list[dict[str, Value]]:
+    """One load: a row for each side, and the ratio of documents per second in ours."""
+    each = {name: loads.row(name, shape, runs) for name, runs in by_name.items()}
+    ratios = sorted(
+        one.summary.docs_per_s / other.summary.docs_per_s
+        for one, other in zip(by_name[sides.OURS], by_name[sides.BARE], strict=True)
+        if other.summary.docs_per_s
+    )
+    each[sides.OURS]["ratio"] = round(ratios[len(ratios) // 2], 3) if ratios else None
+    for cells in each.values():
+        cells["share_of_limit"] = _share(bench, cells["tokens_per_s"])
+    return list(each.values())
 
 
 def _share(bench: Bench, tokens_per_s: Value) -> float | None:

@@ -13,8 +13,8 @@ from deploy.bench.bare import sides
 from deploy.bench.latency import Sample, summarize
 from deploy.bench.versus import Run
 from deploy.config import load
-from deploy.gpu import loads, weights, where
-from deploy.gpu.ground import Machine, environment, flags, own_text
+from deploy.gpu import loads, speed, weights, where
+from deploy.gpu.ground import Ground, Machine, environment, flags, own_text
 from deploy.gpu.part import Failed, Skip
 from deploy.gpu.shape import Shape, from_config
 from deploy.gpu.stack import Plan, config_text
@@ -144,6 +144,21 @@ def test_a_row_is_the_middle_of_its_runs():
     assert (row["docs_per_s"], row["p50_ms"], row["tokens_per_s"]) == (5.0, 2000.0, 500.0)
     assert (row["doc_tokens"], row["documents"], row["clients"]) == (64, 10, 4)
     assert (row["cpu_ms_per_doc"], row["requests"], row["failed"]) == (2.0, 3, 0)
+
+
+def test_two_sides_of_a_load_are_two_rows_with_a_ratio_and_a_share_of_the_limit(tmp_path):
+    facts = loads.Facts(flops_per_s=1e6, parameters=200, multiplied=100)
+    bench = loads.Bench(
+        Ground(Machine("python", engine(on_cpu=True), tmp_path)), loads.CPU, facts, print
+    )
+    by_name = {sides.OURS: (a_run(1.0), a_run(1.0)), sides.BARE: (a_run(2.0), a_run(4.0))}
+
+    ours, bare = speed.rows_of(bench, (64, 10, 4), by_name)
+
+    assert (ours["side"], bare["side"]) == (sides.OURS, sides.BARE)
+    assert ours["ratio"] == 4.0  # of the two rounds, 2 and 4: the upper middle
+    assert ours["share_of_limit"] == 2 * 100 * 1000 / 1e6
+    assert "ratio" not in bare
 
 
 def test_failed_requests_fail_the_part_and_keep_its_rows():
