@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import operator
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from service.embedding import EmbedJob, InputType
 from service.errors import ServiceError
 from service.request import ScoreJob
 from service.settings import EmbeddedSettings, EngineSettings, RemoteSettings, ScriptedSettings
-from service.worker.engine import Engine, EngineDeadError, EngineStartError
+from service.worker.engine import Embedder, Engine, EngineDeadError, EngineStartError
 from service.worker.select import build_engine
 from tests.contract.rerank_server import rerank_server
 
@@ -201,6 +203,20 @@ async def test_no_more_is_found_in_a_prefix_cache_than_was_looked_up(rig):
     looked_up, found = rig.engine.prefix_cache()
 
     assert 0 <= found <= looked_up
+
+
+async def test_an_engine_that_embeds_puts_the_right_text_nearest(rig):
+    if not isinstance(rig.engine, Embedder):
+        pytest.skip("this engine makes no embeddings")
+    asked = await rig.engine.embed(EmbedJob("q", (QUERY,), 30.0, InputType.QUERY))
+    found = await rig.engine.embed(EmbedJob("d", (*OTHERS, RIGHT), 30.0))
+
+    [query] = asked.vectors
+    cosines = [sum(map(operator.mul, query.values(), one.values())) for one in found.vectors]
+    assert max(cosines) == cosines[-1]
+    assert sum(x * x for x in query.values()) == pytest.approx(1.0, abs=1e-3)
+    assert asked.space == found.space
+    assert {one.dimension for one in found.vectors} == {query.dimension}
 
 
 async def test_a_cancelled_job_leaves_the_engine_to_others(rig):

@@ -281,8 +281,7 @@ async def test_the_event_loop_goes_on_while_an_index_is_opened(docs, tmp_path):
 
     library = Library(opener)
     search = asyncio.ensure_future(Searcher(library, WordModels()).search(Asked("drain")))
-    while not asked.is_set():
-        await asyncio.sleep(0.005)
+    assert await asyncio.to_thread(asked.wait, 60)
     assert not search.done()
     go_on.set()
     assert (await search).results
