@@ -74,7 +74,7 @@ ENGLISH: Phrases = {
     "title.HostDiskFull": "Host's disk full",
     "next.HostDiskFull": "Free space: old logs and model caches first.",
     "title.StateDiskFull": "State directory cannot be written",
-    "next.StateDiskFull": "Free space there, or mount it writable: replicas that start get no work.",
+    "next.StateDiskFull": "Free space there, or mount it writable: who starts gets no work.",
     "title.HostOomKill": "Host's kernel killed a process for memory",
     "next.HostOomKill": "Find what grew; lower the replicas' memory or move other work away.",
     "title.PoisonRequest": "Requests that end engines are refused",

@@ -50,7 +50,9 @@ class Findings:
 
     def see_load(self, load: Load | None, now: Moment) -> None:
         """Take what the gateway told; what it refused as poison is told of for a while."""
-        if load is not None:
+        if load is None:
+            self._poison = self._poison.missed()
+        else:
             self._poison = self._poison.after(load.poison, now.mono)
 
     def tell(self, watches: Iterable[Watch], now: Moment) -> None:

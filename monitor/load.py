@@ -31,6 +31,10 @@ class Refusals:
         quiet = self.at is None or now - self.at >= _QUIET_S
         return Refusals(total, added if quiet else self.recent + added, now)
 
+    def missed(self) -> Refusals:
+        """The gateway did not answer; one that never did yet begins to count from nothing."""
+        return Refusals(0.0) if self.total is None else self
+
     def findings(self, now: float) -> tuple[Finding, ...]:
         if self.at is None or now - self.at >= _QUIET_S:
             return ()

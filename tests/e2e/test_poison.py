@@ -52,6 +52,6 @@ def test_a_document_that_ends_engines_is_refused_and_the_others_lose_nothing(two
         assert named in answer.json()["error"]["message"]
     assert restarts(two) in {2, 3}  # three where the load was at both ends with it
     assert refusals(two) == 2
-    until("it is told of", lambda: incident(two, "PoisonRequest"), 30)
+    until("it is told of", lambda: incident(two, "PoisonRequest"), 60)
     assert incident(two, "PoisonRequest")["reason"] == "poison_request"
     assert two.rerank(query="another question").status_code == 200

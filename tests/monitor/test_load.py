@@ -7,11 +7,11 @@ import pytest
 from monitor.load import Refusals
 
 
-def after(*steps: tuple[float, float]) -> Refusals:
-    """Each step: when, and the counter's value then."""
+def after(*steps: tuple[float, float | None]) -> Refusals:
+    """Each step: when, and the counter's value then; None: the gateway did not answer."""
     state = Refusals()
     for now, total in steps:
-        state = state.after(total, now)
+        state = state.missed() if total is None else state.after(total, now)
     return state
 
 
@@ -20,6 +20,8 @@ def after(*steps: tuple[float, float]) -> Refusals:
     [
         pytest.param([(0, 0)], 1, None, id="nothing refused"),
         pytest.param([(0, 7)], 1, None, id="what was refused before the first look"),
+        pytest.param([(0, None), (10, 7)], 11, "7 requests", id="it started after us"),
+        pytest.param([(0, 7), (5, None), (10, 7)], 11, None, id="it was away for a moment"),
         pytest.param([(0, 0), (10, 1)], 11, "1 requests", id="one"),
         pytest.param([(0, 0), (10, 1), (20, 4)], 21, "4 requests", id="one and three more"),
         pytest.param([(0, 0), (10, 1)], 609, "1 requests", id="for ten minutes"),

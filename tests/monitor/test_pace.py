@@ -94,7 +94,7 @@ def after(*steps: tuple[float, Pace]) -> Slowness:
         pytest.param([(62, SLOW), (300, ALMOST)], True, id="a little better is not well"),
         pytest.param([(300, ALMOST)], False, id="and was never slow"),
         pytest.param(
-            [(62, SLOW), (100, USUAL), (102, SLOW), (150, USUAL)], True, id="to and fro is one time"
+            [(62, SLOW), (100, USUAL), (102, SLOW), (150, USUAL)], True, id="a swing is one time"
         ),
     ],
 )
