@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import platform
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,8 @@ def run_all(faults: Sequence[Fault], slack: float) -> Iterator[Result]:
 
 def main() -> int:
     given = _arguments()
+    # told to end, it takes its stacks with it
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     started = datetime.now(timezone.utc)
     began = time.monotonic()
 
