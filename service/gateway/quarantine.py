@@ -2,8 +2,9 @@
 
 A process that ends takes innocent work with it, so one end says nothing. Whatever was in flight at
 two ends is refused for a while; where several texts were, they go on one at a time until a third
-end tells which it is. A text that is scored is a suspect no longer. Time comes in as monotonic
-seconds; nothing here knows HTTP or files.
+end tells which it is. Processes that end together have a cause in common: then only texts that were
+at several of them are suspected. A text that is scored is a suspect no longer. Time comes in as
+monotonic seconds; nothing here knows HTTP or files.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ class QuarantineLimits:
     Attributes:
         suspect_s, refuse_s: how long a text is suspected, and refused.
         settle_s: after a broken connection, until it is known whether the process ended.
+        together_s: ends no further apart than this are one event.
         size: texts remembered; the oldest are forgotten first.
     """
 
     suspect_s: float = 600.0
     refuse_s: float = 600.0
     settle_s: float = 2.0
+    together_s: float = 1.0
     size: int = 8192
 
 
@@ -73,6 +76,7 @@ class Quarantine:
         self.limits = limits or QuarantineLimits()
         self._records: OrderedDict[bytes, _Record] = OrderedDict()
         self._losses: dict[str, _Loss] = {}
+        self._ends_of_late: list[_Loss] = []
 
     @property
     def is_idle(self) -> bool:
@@ -92,14 +96,20 @@ class Quarantine:
             routable: processes that are there and may be used; one that is not any more ended.
             reachable: those to which the last connection did not break.
         """
+        ended = []
         for process, loss in list(self._losses.items()):
-            if process not in routable:
-                self._ended(loss.chunks, now)
-            elif now - loss.at < self.limits.settle_s:
+            gone = process not in routable
+            if now - loss.at < (self.limits.together_s if gone else self.limits.settle_s):
                 continue
-            elif process not in reachable:
-                self._ended(loss.chunks, now)
+            if gone or process not in reachable:
+                ended.append(loss)
+            else:
+                del self._losses[process]
+        for loss in ended:
+            self._ended(self._suspicious(loss, ended), now)
+        for process in [each for each, loss in self._losses.items() if loss in ended]:
             del self._losses[process]
+        self._ends_of_late += ended
         self._forget(now)
 
     def scored(self, marks: Marks) -> None:
@@ -134,6 +144,18 @@ class Quarantine:
             if mark in self._records and self._records[mark].poison
         ]
 
+    def _suspicious(self, loss: _Loss, ended: Sequence[_Loss]) -> list[Marks]:
+        """Its chunks; where other processes broke off with it, those that were there as well."""
+        others = [
+            other
+            for other in (*self._losses.values(), *ended, *self._ends_of_late)
+            if other is not loss and abs(other.at - loss.at) <= self.limits.together_s
+        ]
+        if not others:
+            return loss.chunks
+        elsewhere = {mark for other in others for chunk in other.chunks for mark in chunk}
+        return [chunk for chunk in loss.chunks if not elsewhere.isdisjoint(chunk)]
+
     def _ended(self, chunks: Sequence[Marks], now: float) -> None:
         """A process ended with these chunks in flight; one that alone stands out is guilty."""
         alone = [chunk for chunk in chunks if self._ends(chunk) >= 2]
@@ -166,6 +188,8 @@ class Quarantine:
     def _forget(self, now: float) -> None:
         for mark in [mark for mark, record in self._records.items() if record.until <= now]:
             del self._records[mark]
+        late_s = self.limits.settle_s + self.limits.together_s
+        self._ends_of_late = [each for each in self._ends_of_late if now - each.at <= late_s]
 
 
 def marks_of(job: ScoreJob | EmbedJob) -> Marks:

@@ -28,6 +28,15 @@ class Story:
         self.quarantine.settle(set(), set(), self.now)
         return self
 
+    def end_together(self, *processes) -> Story:
+        for number, chunks in enumerate(processes):
+            for chunk in chunks:
+                self.quarantine.lost(f"p{self.ends}-{number}", chunk, self.now)
+        self.ends += 1
+        self.now += 5.0
+        self.quarantine.settle(set(), set(), self.now)
+        return self
+
     def scored(self, *chunks) -> Story:
         for chunk in chunks:
             self.quarantine.scored(chunk)
@@ -113,7 +122,8 @@ def test_a_refusal_ends(seconds, standing):
         pytest.param({"p2"}, set(), 1.0, "unsettled", id="refuses connections, for a moment"),
         pytest.param({"p2"}, set(), 2.5, "poison", id="refuses them still: it ended"),
         pytest.param({"p2"}, {"p2"}, 2.5, "suspect", id="it answers: only the connection broke"),
-        pytest.param(set(), set(), 0.0, "poison", id="another generation took its place"),
+        pytest.param(set(), set(), 0.5, "unsettled", id="others may be ending with it"),
+        pytest.param(set(), set(), 1.0, "poison", id="another generation took its place"),
     ],
 )
 def test_a_broken_connection_is_no_end_until_the_process_is_gone(
@@ -124,6 +134,33 @@ def test_a_broken_connection_is_no_end_until_the_process_is_gone(
     story.quarantine.settle(routable, reachable, story.now + after_s)
 
     assert story.standing(BAD) == [standing]
+
+
+@pytest.mark.parametrize(
+    ("apart_s", "first", "second", "bad", "good"),
+    [
+        pytest.param(0.1, BAD, GOOD, "free", "free", id="together, each with its own"),
+        pytest.param(0.1, BAD, BAD, "poison", "free", id="together, with the same"),
+        pytest.param(1.5, BAD, GOOD, "suspect", "suspect", id="one after the other"),
+        pytest.param(1.5, BAD, BAD, "poison", "free", id="one after the other, with the same"),
+    ],
+)
+def test_processes_that_end_together_have_a_cause_in_common(apart_s, first, second, bad, good):
+    story = Story()
+    story.quarantine.lost("p1", first, 0.0)
+    story.quarantine.lost("p2", second, apart_s)
+    for now in (apart_s + 0.1, 1.05, apart_s + 1.05):
+        story.quarantine.settle(set(), set(), now)
+
+    assert story.standing(BAD, GOOD) == [bad, good]
+
+
+def test_a_host_whose_replicas_are_killed_again_and_again_refuses_nobody():
+    story = Story()
+    for _ in range(5):
+        story.end_together((BAD, OTHER), (GOOD, THIRD))
+
+    assert story.standing(BAD, GOOD, OTHER, THIRD) == ["free"] * 4
 
 
 def test_what_is_remembered_is_bounded():
