@@ -20,6 +20,9 @@ from service.manifest import routable
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.1
+DISTRUST = "canary_"
+"""How the watchdog's reasons begin when a replica scored known pairs wrong."""
+
 GONE_AFTER_S = 1.0
 """A worker that ends in order answers, then removes its manifest: so long for the last answers."""
 
@@ -73,6 +76,7 @@ class Replicas:
         self._was_routable = False
         self.readable = True
         self.outages = 0
+        self.distrusted = 0
 
     # what is there
 
@@ -144,6 +148,8 @@ class Replicas:
                 logger.info("replica seen", extra={"replica": replica.id, "reason": reason})
             elif (may, reason) != (replica.routable, replica.reason):
                 logger.info("replica changed", extra={"replica": replica.id, "reason": reason})
+            if replica.routable and not may and reason.startswith(DISTRUST):
+                self.distrusted += 1
             replica.manifest, replica.routable, replica.reason = one.manifest, may, reason
             current[key] = replica
         ids = {one.id for one in current.values()}

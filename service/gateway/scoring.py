@@ -132,6 +132,8 @@ class Scoring:
         fingerprint = self._replicas.fingerprint
         scope = (
             fingerprint,
+            # what a replica gave before it was found to score wrong is nobody's any more
+            str(self._replicas.distrusted),
             "" if request.instruction is None else f"={request.instruction}",
             str(request.max_tokens_per_doc),
         )

@@ -109,7 +109,7 @@ def test_an_upgrade_of_an_upgraded_engine_keeps_what_it_does_not_name(site):
         ("[engine", "not TOML"),
         ('[engine]\nkind = "vllm"\n', "no [upgrade]"),
         ('[upgrade]\nid = "a"\nreplaces = "b"\n[engine]\nkind = "vlm"\n', "kind"),
-        ('[upgrade]\nid = "a"\nreplaces = "b"\n[engine]\nmodell = "x"\n', "modell"),
+        ('[upgrade]\nid = "a"\nreplaces = "b"\n[engine]\nweights = "x"\n', "weights"),
     ],
     ids=["not TOML", "nothing about its making", "a wrong value", "an unknown key"],
 )
@@ -138,7 +138,7 @@ def test_the_digest_does_not_change_when_a_default_is_written_out():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"engine.modell": "x"}, "did you mean model?"),
+        ({"engine.mode": "x"}, "did you mean model?"),
         ({"engine.kind": "vlm"}, "kind"),
         ({"engine.max_model_len": "many"}, "max_model_len"),
     ],

@@ -266,6 +266,33 @@ async def test_a_large_request_is_spread_over_the_replicas(pair, worker, second)
     ]
 
 
+@pytest.mark.parametrize(
+    ("reason", "asked_again"),
+    [
+        pytest.param("canary_order", True, id="it scores wrong"),
+        pytest.param("operator", False, id="it is drained"),
+    ],
+)
+async def test_scores_of_a_replica_that_scores_wrong_are_forgotten(
+    start, tmp_path, reason, asked_again
+):
+    worker = await FakeWorker(tmp_path).start(watched=True)
+    worker.judge(routable=True)
+    gateway = await start()
+    await gateway.until_ready()
+    assert (await gateway.post(ASK)).status == 200
+    before = len(worker.jobs)
+
+    worker.judge(routable=False, reason=reason)
+    await until_reason(gateway, f"replica-0 {reason}")
+    worker.judge(routable=True)
+    await gateway.until_ready()
+    assert (await gateway.post(ASK)).status == 200
+
+    assert (len(worker.jobs) > before) is asked_again
+    await worker.stop()
+
+
 async def test_a_watched_worker_gets_traffic_only_with_a_verdict_on_its_generation(start, tmp_path):
     worker = await FakeWorker(tmp_path, generation=2).start(watched=True)
     gateway = await start(request_timeout_s=5)
