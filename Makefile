@@ -12,7 +12,7 @@ CLIENTS    := build/venv-clients
 RAY        := build/venv-ray
 INSTALLS   := tests/deploy/bundle tests/deploy/test_image.py tests/deploy/test_systemd_boot.py
 
-.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-ray test-peers test-install bench faults faults-full nox clean
+.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-ray test-peers test-image test-install bench faults faults-full gpu-test gpu-bench nox clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,7 +49,7 @@ e2e: $(VENV)/.dev ## real processes, sockets and signals
 	$(BIN)/python -m pytest -q -m "e2e and not real and not gpu" --cov --cov-append --cov-report=
 	$(BIN)/coverage report | grep TOTAL
 
-test-real: test-vllm test-clients test-ray test-peers ## against real peers: vLLM, client libraries, Ray Serve, Prometheus, nginx …
+test-real: test-vllm test-clients test-ray test-peers test-image ## against real peers: vLLM, client libraries, Ray Serve, Prometheus, nginx …
 
 test-vllm: $(VLLM)/.installed ## real vLLM on the CPU: parity, families, relevance, faults
 	$(VLLM)/bin/python -m pytest -q -m "real and not gpu" tests/real tests/contract
@@ -63,6 +63,9 @@ test-ray: $(RAY)/.installed ## a Ray cluster of three nodes on this machine; 2 m
 test-peers: $(VENV)/.dev ## peers from Debian's packages; those that are not installed are skipped and named
 	$(BIN)/python -m pytest -q -m "real and not gpu" --ignore tests/real --ignore tests/contract \
 	    --ignore tests/clients --ignore tests/deploy/ray $(INSTALLS:%=--ignore %)
+
+test-image: $(VENV)/.dev ## as root: the embedded container image, built on a Debian made here, and run
+	$(BIN)/python -m pytest -q -m "real and not gpu" tests/deploy/test_image.py
 
 test-install: $(VENV)/.dev ## as root, 15 minutes: bundle without network, booted systemd, container image
 	$(BIN)/python -m pytest -q -m "real and not gpu" $(INSTALLS)

@@ -258,7 +258,12 @@ def _fill_disk(on: Ground) -> None:
 
 def _fill_and_kill(on: Ground) -> None:
     _fill_disk(on)
+    until("the full disk is told of", lambda: "HostDiskFull" in _open_now(on), 60)
     on.kill()
+
+
+def _open_now(on: Ground) -> set[str]:
+    return {incident["name"] for incident in on.stack.status()["incidents"]}
 
 
 def _free_disk(course: Course) -> None:
