@@ -130,7 +130,12 @@ def _reading(collector, uuid, celsius):
 def test_a_reader_that_rests_has_no_card_open_and_looks_again(collector):
     before = faults(collector.read())
     collector.rest()
-    children = [one for one in psutil.Process().children() if "nvml_child" in str(one.cmdline())]
+    # process_iter says None where one has ended and nobody asked how yet
+    children = [
+        one.pid
+        for one in psutil.process_iter(["ppid", "cmdline"])
+        if one.info["ppid"] == os.getpid() and "nvml_child" in str(one.info["cmdline"])
+    ]
 
     assert children == []
     assert faults(collector.read()) == before
