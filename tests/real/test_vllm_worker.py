@@ -124,11 +124,15 @@ def started(*arguments, **engine):
 DOCUMENTS = [f"document number {n} " + "with many words " * 60 for n in range(200)]
 
 
+def begun(progress):
+    return progress["in_flight"] + progress["completed"]
+
+
 def test_a_drain_delivers_what_is_in_flight_and_leaves_nothing(tmp_path, tiny_model):
     with started(tmp_path, tiny_model) as worker, ThreadPoolExecutor(4) as clients:
         worker.ready()
         answers = [clients.submit(worker.score, *DOCUMENTS) for _ in range(4)]
-        until("work in flight", lambda: worker.progress()["in_flight"] > 0)
+        until("all have begun", lambda: begun(worker.progress()) >= 4 * len(DOCUMENTS))
 
         worker.process.send_signal(signal.SIGTERM)
 
