@@ -9,7 +9,7 @@ from monitor.model import CanaryOutcome, CanaryResult, Reason
 from monitor.probes.canary import CASES, Case
 from service.errors import DeadlineExceeded, NoCapacity, ServiceError
 from service.request import ScoreJob
-from service.worker.app import Worker
+from service.worker.worker import Worker
 
 log = logging.getLogger("rankguard.worker")
 

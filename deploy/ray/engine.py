@@ -36,8 +36,9 @@ from monitor.probes.canary import judge
 from monitor.scaling import Load
 from service.errors import NoCapacity, error_body, status_of
 from service.manifest import Manifest, Verdict, WorkerState, read_manifest, replicas_dir
-from service.worker.app import EXIT_ENGINE_DIED, Identity, Worker, live
+from service.worker.app import Identity, live
 from service.worker.guardian import Guardian
+from service.worker.worker import EXIT_ENGINE_DIED, Worker
 
 LOOK_S = 0.05
 AGAIN_S = 0.5

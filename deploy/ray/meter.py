@@ -7,7 +7,7 @@ import time
 from deploy.ray.checkup import Pace
 from monitor.model import Identity
 from monitor.probes.process import cpu_of, exists, group
-from service.worker.app import Worker
+from service.worker.worker import Worker
 
 
 class Meter:

@@ -1,4 +1,4 @@
-"""The worker: a small HTTP app on loopback around one engine, and the order in which it lives.
+"""The worker as a process: the order in which it lives, around one engine on loopback.
 
 Builds the engine; knows no library of any engine.
 """
@@ -7,35 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import json
 import logging
 import os
 import sys
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import uvloop
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from service.embedding import Embedded, EmbedJob, cannot_embed
-from service.errors import (
-    DeadlineExceeded,
-    EngineFailed,
-    Malformed,
-    NoCapacity,
-    ServiceError,
-    error_body,
-    status_of,
-)
-from service.manifest import Manifest, WorkerState, remove_manifest
+from service.manifest import Manifest, remove_manifest
 from service.process import boot_id, started_ticks
-from service.request import Score, ScoreJob
 from service.serving import (
     Listener,
     bind,
@@ -45,27 +27,20 @@ from service.serving import (
     url_of,
 )
 from service.settings import EngineSettings, ServiceSettings
-from service.worker.engine import (
-    Embedder,
-    Engine,
-    EngineDeadError,
-    EngineInfo,
-    EngineStartError,
-    LoadStep,
-)
+from service.worker.engine import EngineStartError
 from service.worker.guardian import Guardian
-from service.worker.ledger import Ledger
 from service.worker.publisher import Publisher
+from service.worker.routes import create_app
 from service.worker.select import build_engine
-
-EXIT_DRAINED = 0
-EXIT_ENGINE_DIED = 70  # EX_SOFTWARE
-EXIT_START_FAILED = 75  # EX_TEMPFAIL: another try may work
-EXIT_START_FAILED_FOR_GOOD = 78  # EX_CONFIG
+from service.worker.worker import (
+    EXIT_DRAINED,
+    EXIT_ENGINE_DIED,
+    EXIT_START_FAILED,
+    EXIT_START_FAILED_FOR_GOOD,
+    Worker,
+)
 
 log = logging.getLogger("rankguard.worker")
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,205 +51,6 @@ class Identity:
     generation: int = 1
     watched: bool = False
     gpu_uuid: str | None = None
-
-
-class Worker:
-    """One engine and what is known of it: state, load step, jobs."""
-
-    def __init__(
-        self, engine: Engine, manifest: Manifest, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.engine = engine
-        self.manifest = manifest
-        self.ledger = Ledger(clock)
-        self.info: EngineInfo | None = None
-        self.dead = asyncio.Event()
-        self._load_step: LoadStep | None = LoadStep("starting")
-        self._clock = clock
-        self._born = clock()
-
-    def report(self, step: LoadStep) -> None:
-        self._load_step = step
-        log.info("loading: %s%s", step.phase, "" if step.done is None else f" {step.done:.0%}")
-
-    def ready(self, info: EngineInfo) -> None:
-        self.info = info
-        self._load_step = None
-        self.manifest = replace(
-            self.manifest,
-            state=WorkerState.READY,
-            engine=info.kind,
-            model=info.model,
-            fingerprint=info.fingerprint,
-            notice=info.notice,
-            reason="ready",
-        )
-
-    def fail(self, cause: str, exit_code: int) -> None:
-        self.manifest = replace(
-            self.manifest, state=WorkerState.FAILED, reason=cause, exit_code=exit_code
-        )
-        self.dead.set()
-
-    def drain(self) -> None:
-        self.manifest = replace(self.manifest, state=WorkerState.DRAINING, reason="draining")
-
-    async def score(self, job: ScoreJob) -> tuple[Sequence[Score], float]:
-        """The scores and the seconds they took.
-
-        Raises:
-            NoCapacity: not ready. DeadlineExceeded: `timeout_s` is over. EngineFailed.
-        """
-        work = functools.partial(self.engine.score, job)
-        scores, seconds = await self._timed(
-            work, "scored", count=len(job.documents), timeout_s=job.timeout_s, canary=job.canary
-        )
-        if not job.canary:
-            self.ledger.note_unscored(sum(score.error is not None for score in scores))
-        return scores, seconds
-
-    async def embed(self, job: EmbedJob) -> tuple[Embedded, float]:
-        """The vectors and the seconds they took.
-
-        Raises:
-            InvalidValue: the engine makes no embeddings. The others as in `score`.
-        """
-        engine = self.engine
-        if not isinstance(engine, Embedder):
-            raise cannot_embed(self.manifest.model)
-        work = functools.partial(engine.embed, job)
-        return await self._timed(
-            work, "embedded", count=len(job.texts), timeout_s=job.timeout_s, canary=False
-        )
-
-    async def _timed(
-        self,
-        work: Callable[[], Awaitable[_T]],
-        done: str,
-        *,
-        count: int,
-        timeout_s: float,
-        canary: bool,
-    ) -> tuple[_T, float]:
-        if self.manifest.state is not WorkerState.READY:
-            raise NoCapacity(f"this replica is {self.manifest.state.value}", retry_after_s=1.0)
-        began = self._clock()
-        try:
-            with self.ledger.job(count, canary=canary):
-                result = await asyncio.wait_for(work(), timeout_s)
-        except (asyncio.TimeoutError, TimeoutError):
-            raise DeadlineExceeded(f"not {done} within {timeout_s:g} s") from None
-        except EngineDeadError as error:
-            self.fail(str(error), EXIT_ENGINE_DIED)
-            raise EngineFailed(f"the engine died: {error}") from error
-        return result, self._clock() - began
-
-    def progress(self) -> dict[str, Any]:
-        """The body of `GET /progress`; its fields are listed in docs/architecture.md."""
-        manifest = self.manifest
-        looked_up, found = self.engine.prefix_cache()
-        return {
-            "id": manifest.id,
-            "generation": manifest.generation,
-            "pid": manifest.pid,
-            "state": manifest.state.value,
-            "reason": manifest.reason,
-            "engine": manifest.engine,
-            "model": manifest.model,
-            "max_tokens": self.info.max_tokens if self.info else 0,
-            "fingerprint": manifest.fingerprint,
-            "notice": manifest.notice,
-            "uptime_s": self._clock() - self._born,
-            "steps": self.engine.steps(),
-            "prefix_looked_up": looked_up,
-            "prefix_found": found,
-            "loading": asdict(self._load_step) if self._load_step else None,
-            **asdict(self.ledger.progress()),
-        }
-
-
-def create_app(worker: Worker) -> Starlette:
-    """The worker's HTTP app; docs/architecture.md holds its contract."""
-
-    async def score(request: Request) -> Response:
-        async def work() -> object:
-            job = ScoreJob.from_json(_parse(await request.body()))
-            scores, seconds = await _unless_gone(request, worker.score(job))
-            return {"scores": [item.to_json() for item in scores], "score_s": round(seconds, 6)}
-
-        return await _answered(work())
-
-    async def embed(request: Request) -> Response:
-        async def work() -> object:
-            job = EmbedJob.from_json(_parse(await request.body()))
-            embedded, seconds = await _unless_gone(request, worker.embed(job))
-            vectors = [item.to_json() for item in embedded.vectors]
-            return {"vectors": vectors, "space": embedded.space, "score_s": round(seconds, 6)}
-
-        return await _answered(work())
-
-    async def progress(_: Request) -> Response:
-        return _json(worker.progress())
-
-    async def livez(_: Request) -> Response:
-        return Response("ok\n", media_type="text/plain")
-
-    return Starlette(
-        routes=[
-            Route("/score", score, methods=["POST"]),
-            Route("/embed", embed, methods=["POST"]),
-            Route("/progress", progress),
-            Route("/livez", livez),
-        ]
-    )
-
-
-async def _answered(work: Awaitable[object]) -> Response:
-    try:
-        return _json(await work)
-    except ServiceError as error:
-        return _error(error)
-    except Exception as error:
-        log.exception("the engine failed on a job")
-        return _error(EngineFailed(f"the engine failed: {type(error).__name__}"))
-
-
-async def _unless_gone(request: Request, work: Awaitable[_T]) -> _T:
-    """Do the work, and give it up when the caller hangs up."""
-    doing = asyncio.ensure_future(work)
-    hung_up = asyncio.ensure_future(_hung_up(request))
-    try:
-        await asyncio.wait({doing, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
-            raise DeadlineExceeded("the caller hung up")
-        return doing.result()
-    finally:
-        for task in (doing, hung_up):
-            task.cancel()
-        await asyncio.gather(doing, hung_up, return_exceptions=True)
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _parse(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise Malformed(f"the body is not JSON: {error}") from error
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(json.dumps(body), status_code=status, media_type="application/json")
-
-
-def _error(error: ServiceError) -> Response:
-    response = _json(error_body(error), status_of(error).value)
-    if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    return response
 
 
 async def serve(settings: ServiceSettings, engine: EngineSettings, identity: Identity) -> int:
