@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import requests
 import yaml
 
@@ -170,7 +171,9 @@ def hosts(
 
     The engine is the scripted one; a document takes it `document_s` seconds of sleep.
     """
-    with _environment(ENVIRONMENT):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
         port = free_port()
@@ -197,20 +200,6 @@ def hosts(
             yield running
         finally:
             running.stop()
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class Clients:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,9 +13,10 @@ from typer.testing import CliRunner
 from deploy.cli import app
 from service.embedding import pack
 from service.worker.engines.scripted import word_score, word_vector
+from tests.json_server import Asked, JsonServer, Said
 
 
-class Gateway:
+class Gateway(JsonServer):
     """Embeds by words, scores by shared words, answers searches with what it is told."""
 
     def __init__(self) -> None:
@@ -25,48 +24,30 @@ class Gateway:
         self.keys: list[str | None] = []
         self.found: dict | None = None
         self.fingerprint = "words-1"
-        outer = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.keys.append(self.headers.get("Authorization"))
-                status, answer = outer.answer(self.path, body)
-                content = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def answer(self, path: str, body: dict) -> tuple[int, dict]:
-        if path == "/v1/embeddings":
+    def answer(self, asked: Asked) -> Said:
+        self.keys.append(asked.headers.get("Authorization"))
+        body = asked.body
+        if asked.path == "/v1/embeddings":
             packed = [base64.b64encode(pack(word_vector(text))).decode() for text in body["input"]]
             data = [{"embedding": each} for each in packed]
-            return 200, {"data": data, "model": "words", "fingerprint": self.fingerprint}
-        if path == "/v1/rerank":
+            return Said(200, {"data": data, "model": "words", "fingerprint": self.fingerprint})
+        if asked.path == "/v1/rerank":
             scores = [word_score(body["query"], text) for text in body["documents"]]
             order = sorted(range(len(scores)), key=lambda place: -scores[place])
             results = [{"index": place, "relevance_score": scores[place]} for place in order]
-            return 200, {"results": results, "model": "judge"}
+            return Said(200, {"results": results, "model": "judge"})
         self.searches.append(body)
         if self.found is None:
-            return 404, {"error": {"message": "nothing is indexed here", "code": "not_found"}}
-        return 200, self.found
+            return Said(404, {"error": {"message": "nothing is indexed here", "code": "not_found"}})
+        return Said(200, self.found)
 
 
 @pytest.fixture
 def gateway() -> Iterator[Gateway]:
-    one = Gateway()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
+    with Gateway() as one:
+        yield one
 
 
 @pytest.fixture

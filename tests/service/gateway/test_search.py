@@ -6,8 +6,6 @@ import asyncio
 import hashlib
 import json
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from service.gateway.search.opening import open_index
 from service.gateway.search.reader import Reader
 from service.gateway.search.remote import HttpModels
 from service.settings import SearchSettings
+from tests.json_server import Asked, JsonServer, Said
 from tests.service.gateway.fake_worker import error
 
 PATH = "/v1/search"
@@ -147,40 +146,25 @@ async def test_a_model_that_cannot_embed_says_so(gateway, worker):
     assert (reply.status, reply.error["param"]) == (422, "model")
 
 
-class Elsewhere:
+class Elsewhere(JsonServer):
     """An OpenAI-compatible server of embeddings that wants a key."""
 
     def __init__(self) -> None:
         self.bodies: list[dict] = []
-        outer = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.bodies.append(body)
-                known = self.headers.get("Authorization") == "Bearer other"
-                data = [{"index": n, "embedding": [1.0, n]} for n in range(len(body["input"]))]
-                answer = {"data": data, "model": "outside"} if known else {"error": "no"}
-                content = json.dumps(answer).encode()
-                self.send_response(200 if known else 401)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+    def answer(self, asked: Asked) -> Said:
+        self.bodies.append(asked.body)
+        if asked.headers.get("Authorization") != "Bearer other":
+            return Said(401, {"error": "no"})
+        data = [{"index": n, "embedding": [1.0, n]} for n in range(len(asked.body["input"]))]
+        return Said(200, {"data": data, "model": "outside"})
 
 
 @pytest.fixture
 def elsewhere():
-    one = Elsewhere()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
+    with Elsewhere() as one:
+        yield one
 
 
 async def test_with_a_server_for_embeddings_there_are_two_stages(

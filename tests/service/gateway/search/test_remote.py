@@ -3,59 +3,40 @@
 from __future__ import annotations
 
 import base64
-import json
 import socket
-import threading
 from collections import deque
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from service.embedding import InputType, pack
 from service.gateway.search.remote import TRIES, HttpModels, Unanswered
+from tests.json_server import Asked, JsonServer, Said
 
 
-class Server:
+class Server(JsonServer):
     """Answers what is in line, the last of it for ever; keeps what it was sent."""
 
     def __init__(self) -> None:
-        self.answers: deque[tuple[int, object, dict[str, str]]] = deque()
+        self.answers: deque[Said] = deque()
         self.requests: list[tuple[str, dict, dict]] = []
-        outer = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.requests.append((self.path, body, dict(self.headers)))
-                status, answer, headers = outer.answers[0]
-                if len(outer.answers) > 1:
-                    outer.answers.popleft()
-                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+    def answer(self, asked: Asked) -> Said:
+        self.requests.append((asked.path, asked.body, asked.headers))
+        said = self.answers[0]
+        if len(self.answers) > 1:
+            self.answers.popleft()
+        return said
 
     def say(self, status: int, answer: object, **headers: str) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.answers.append((status, answer, named))
+        self.answers.append(Said(status, answer, named))
 
 
 @pytest.fixture
 def server():
-    one = Server()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
+    with Server() as one:
+        yield one
 
 
 def embeddings(*vectors: object, **more: object) -> dict:
