@@ -20,6 +20,7 @@ from types import FrameType
 
 import requests
 
+from deploy.address import local_url
 from deploy.config import Config
 from deploy.doctor.finding import Finding
 from deploy.doctor.host import check_host, check_port, check_state_dir
@@ -147,9 +148,10 @@ class Up:
         self._keep_alive(part)
 
     def _readiness(self) -> tuple[bool, str]:
-        port = self._config.service.port
+        service = self._config.service
         try:
-            answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=1.0)
+            url = f"{local_url(service.host, service.port)}/readyz"
+            answer = requests.get(url, timeout=1.0)
             body = answer.json()
         except (requests.RequestException, ValueError):
             return False, "the gateway is starting"
@@ -171,12 +173,12 @@ class Up:
     def _announce(self, seconds: float) -> None:
         service, monitor = self._config.service, self._config.monitor
         self._say(f"rankguard is ready after {seconds:.1f} s")
-        self._say(f"  API     http://127.0.0.1:{service.port}/v1/rerank  (/docs for the schema)")
-        self._say(f"  status  http://127.0.0.1:{monitor.port}/")
+        api = f"{local_url(service.host, service.port)}/v1/rerank"
+        self._say(f"  API     {api}  (/docs for the schema)")
+        self._say(f"  status  {local_url(monitor.host, monitor.port)}/")
         if self._playground is not None:
-            host, port = self._config.ui.host, self._config.ui.port
-            shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host
-            self._say(f"  page    http://{shown}:{port}/  (in a few seconds)")
+            page = self._config.ui
+            self._say(f"  page    {local_url(page.host, page.port)}/  (in a few seconds)")
         for notice in {item.notice for item in self._manifests() if item.notice}:
             self._say(f"  note    {notice}")
         self._say("Ctrl-C drains and stops; a second one forces")

@@ -24,7 +24,6 @@ _LIMIT_S = 3600.0
 _PHASE = re.compile(r"^.*: | \d+%$")
 """What stands around the phase in the words of a start: whose it is, and how far."""
 _CHARS = 300
-_CACHES = ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,7 @@ def measure(trial: Trial, *, warm: int, tell: Callable[[str], None]) -> Iterator
         ShadowError: the worker did not start.
         AskError: it did, and does not answer.
     """
-    caches = {name: str(trial.folder / "caches" / name.lower()) for name in _CACHES}
-    environment = {**trial.environment, **caches}
+    environment = {**trial.environment, **caches_below(trial.folder / "caches")}
     for number in range(1 + warm):
         if number == 0 and trial.weights is not None:
             forget_pages(trial.weights)
@@ -105,6 +103,12 @@ def _one(
         ready_s = time.monotonic() - began
         Worker("start", manifest.url).ask(request.query, request.documents)
         return Start(kind, ready_s, time.monotonic() - began, phases)
+
+
+def caches_below(folder: Path) -> dict[str, str]:
+    """Where compiled code goes: an empty folder makes a start a cold one."""
+    names = ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
+    return {name: str(folder / name.lower()) for name in names}
 
 
 def forget_pages(folder: Path) -> None:

@@ -235,12 +235,13 @@ def _endpoint(
     elsewhere: bool,
 ) -> tuple[Target, list[int]]:
     """The endpoint, and its processes: those given, else the local replicas if it is ours."""
+    from deploy.address import local_url
     from deploy.bench import memory
     from deploy.config import load as load_config
     from deploy.evaluate import choice
 
     settings = load_config(config).service
-    own = f"http://127.0.0.1:{settings.port}"
+    own = local_url(settings.host, settings.port)
     keys = choice.keys(key_file or [])
     (target,) = choice.targets(
         url or own, [], model="", instructions=[], keys=keys, elsewhere=elsewhere

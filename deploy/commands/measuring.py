@@ -61,9 +61,11 @@ def explained() -> Iterator[None]:
 
 def gateway(config: Path | None) -> str:
     """Our own endpoint, as configured."""
+    from deploy.address import local_url
     from deploy.config import load
 
-    return f"rankguard=http://127.0.0.1:{load(config).service.port}"
+    service = load(config).service
+    return f"rankguard={local_url(service.host, service.port)}"
 
 
 def watched(work: Callable[[Watch], Outcome]) -> Outcome:

@@ -85,7 +85,7 @@ def _roll(config: ConfigFile, body: dict[str, Any]) -> None:
     if monitor.actuator == "observe":
         print("this watchdog only observes: it restarts nothing", file=sys.stderr)
         raise typer.Exit(1)
-    watchdog, screen = Watchdog(monitor.port), Screen(quiet=False)
+    watchdog, screen = Watchdog(monitor), Screen(quiet=False)
     name = f"restart-{new_name(time.time())}"
     try:
         watchdog.order("rollout", {"id": name, **body})
@@ -102,18 +102,13 @@ def _roll(config: ConfigFile, body: dict[str, Any]) -> None:
 
 def act(config: ConfigFile, path: str, body: dict[str, Any] | None = None) -> str:
     """POST an operator's action to the watchdog; its answer in words."""
-    from deploy.client import Unreachable, call
+    from deploy.address import local_url
+    from deploy.client import Unreachable, order
     from deploy.config import load
 
-    port = load(config).monitor.port
+    monitor = load(config).monitor
     try:
-        answer = call(
-            "POST",
-            f"http://127.0.0.1:{port}/api/{path}",
-            json=body or {},
-            headers={"X-Rankguard-Operator": "cli"},
-        )
+        return order(local_url(monitor.host, monitor.port), path, body)
     except Unreachable as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
-    return str(answer.get("message", "done")) if isinstance(answer, dict) else "done"

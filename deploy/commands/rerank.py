@@ -34,6 +34,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Order documents by how well they answer a query."""
+    from deploy.address import local_url
     from deploy.client import Unreachable, call
     from deploy.config import load
 
@@ -43,7 +44,7 @@ def run(
         raise typer.Exit(2)
     if not url:
         settings = load(config).service
-        url = f"http://127.0.0.1:{settings.port}"
+        url = local_url(settings.host, settings.port)
     body: dict[str, Any] = {"query": query, "documents": texts, "return_documents": True}
     if top_n is not None:
         body["top_n"] = top_n

@@ -43,9 +43,7 @@ def start(
         from deploy.config import load
 
         settings = load(config)
-        trial = starts.Trial(
-            folder, config, _environment(), _weights(settings), gpu_uuid=gpu or None
-        )
+        trial = starts.Trial(folder, config, os.environ, _weights(settings), gpu_uuid=gpu or None)
         task = progress.add_task("starting", total=1 + warm)
         found = []
         for one in starts.measure(
@@ -97,7 +95,7 @@ def prefix(
         found = trials.measure(
             folder,
             config,
-            _environment(),
+            os.environ,
             shape,
             gpu_uuid=gpu or None,
             tell=lambda word: progress.update(task, description=word),
@@ -140,10 +138,6 @@ def _trial() -> Iterator[tuple[Path, Progress]]:
         raise typer.Exit(1) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _environment() -> dict[str, str]:
-    return dict(os.environ)
 
 
 def _weights(settings: Config) -> Path | None:

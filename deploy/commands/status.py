@@ -98,12 +98,14 @@ def _fleet(config: ConfigFile, hosts: str) -> Callable[[], Sight]:
 
 def fetch(config: ConfigFile) -> Any:
     """The watchdog's `/status`; ends the command with exit code 1 when nobody answers."""
-    from deploy.client import Unreachable, call
+    from deploy import client
+    from deploy.address import local_url
+    from deploy.client import Unreachable
     from deploy.config import load
 
-    port = load(config).monitor.port
+    monitor = load(config).monitor
     try:
-        return call("GET", f"http://127.0.0.1:{port}/status", timeout=(2.0, 5.0))
+        return client.status(local_url(monitor.host, monitor.port))
     except Unreachable as error:
         print(f"the watchdog does not answer: {error}", file=sys.stderr)
         raise typer.Exit(1) from None

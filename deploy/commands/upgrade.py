@@ -260,7 +260,7 @@ def _status(config: Path | None, *, as_json: bool) -> int:
     from deploy.upgrade.watched import Watchdog
 
     settings = load(config)
-    watchdog = Watchdog(settings.monitor.port)
+    watchdog = Watchdog(settings.monitor)
     rollout = None
     with contextlib.suppress(Unreachable):
         rollout = watchdog.rollout()

@@ -28,6 +28,7 @@ def run(
     die_with_parent: DieWithParent = None,
 ) -> None:
     """Run the watchdog: it starts, watches, restarts and reports the replicas."""
+    from deploy.address import local_url
     from deploy.config import find_file, load
     from deploy.parent import end_with_parent
     from monitor.app import run as run_watchdog
@@ -43,7 +44,7 @@ def run(
         alerts=settings.alerts,
         stop_replicas_on_exit=stop_replicas_on_exit,
         runbooks=RUNBOOKS,
-        gateway_url=f"http://127.0.0.1:{settings.service.port}",
+        gateway_url=local_url(settings.service.host, settings.service.port),
         reload=lambda: load(config).monitor,
         config_path=file,
     )

@@ -201,9 +201,3 @@ def environment(**values: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def caches_below(folder: Path) -> dict[str, str]:
-    """Where compiled code goes: an empty folder makes a start a cold one."""
-    names = ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
-    return {name: str(folder / name.lower()) for name in names}

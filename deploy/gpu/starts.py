@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 from deploy.bench.bare import sides
+from deploy.bench.starts import caches_below
 from deploy.gpu import caches
 from deploy.gpu.card import watch_until
-from deploy.gpu.ground import caches_below, environment
+from deploy.gpu.ground import environment
 from deploy.gpu.loads import Bench
 from deploy.gpu.part import Failed, Part, State, Value
 from deploy.gpu.stack import Plan, running

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.address import local_url
 from service.gateway.search.library import Index
 from service.gateway.search.opening import open_index
 from service.gateway.search.remote import TRIES, HttpModels
@@ -26,7 +27,7 @@ _PAUSE_S = 0.25
 
 def gateway(settings: ServiceSettings, url: str) -> str:
     """The gateway's base URL: the one given, else the configured one on this host."""
-    return url.rstrip("/") or f"http://127.0.0.1:{settings.port}"
+    return url.rstrip("/") or local_url(settings.host, settings.port)
 
 
 def embedder(settings: ServiceSettings, url: str, key: str, tries: int = TRIES) -> HttpModels:

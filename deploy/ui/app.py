@@ -11,6 +11,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from deploy import address
 from deploy.config import Config
 from deploy.ui.gateway import BadKeyFile, Gateway, read_key
 from deploy.ui.guard import Guard
@@ -20,7 +21,6 @@ from service.serving import Listener, bind, exit_within_grace, stop_event, url_o
 
 EXIT_USAGE = 2
 _GRACE_S = 1.0
-_EVERYWHERE = ("0.0.0.0", "::", "localhost")
 
 
 class CannotStart(Exception):
@@ -31,17 +31,12 @@ def gateway_url(config: Config) -> str:
     """Where the playground asks: the configured place, else the gateway of this host."""
     if config.ui.gateway_url:
         return config.ui.gateway_url
-    host = config.service.host
-    return _url("127.0.0.1" if host in _EVERYWHERE else host, config.service.port)
+    return address.local_url(config.service.host, config.service.port)
 
 
 def public_url(config: Config) -> str:
     """The gateway as visitors are told it; with a wildcard host, their own name for it follows."""
-    return config.ui.gateway_url or _url(config.service.host, config.service.port)
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return config.ui.gateway_url or address.url_of(config.service.host, config.service.port)
 
 
 def create_app(config: Config, uploads: Path) -> ASGIApp:

@@ -40,7 +40,7 @@ class Session:
         self._file = file
         self._told = told
         config = load(file)
-        self._watchdog = Watchdog(config.monitor.port)
+        self._watchdog = Watchdog(config.monitor)
         self._watchdog.seen()
         self._environment = self._watchdog.environment()
         self._home = self._watchdog.folder()

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.client import Unreachable, call
+from deploy import client
+from deploy.address import local_url
+from deploy.client import Unreachable
 from deploy.upgrade.plan import UpgradeError
+from monitor.settings import MonitorSettings
 from service.manifest import (
     Manifest,
     WorkerState,
@@ -18,7 +21,6 @@ from service.manifest import (
     verdicts_dir,
 )
 
-_HEADERS = {"X-Rankguard-Operator": "cli"}
 _NOT_PASSED_ON = {
     *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"),
     "RANKGUARD_REPLICA",  # what bears it, the watchdog takes for its own
@@ -32,11 +34,11 @@ class Watchdog:
     `told` raise UpgradeError instead, for those who cannot go on without it.
     """
 
-    def __init__(self, port: int) -> None:
-        self._url = f"http://127.0.0.1:{port}"
+    def __init__(self, monitor: MonitorSettings) -> None:
+        self._url = local_url(monitor.host, monitor.port)
 
     def status(self) -> dict[str, Any]:
-        body = call("GET", f"{self._url}/status", timeout=(2.0, 5.0))
+        body = client.status(self._url)
         if not isinstance(body, dict) or "watchdog" not in body:
             raise Unreachable(f"{self._url} is no watchdog, or it is starting")
         return body
@@ -48,14 +50,7 @@ class Watchdog:
 
     def order(self, path: str, body: Mapping[str, Any] | None = None) -> str:
         """An operator's command; what the watchdog says to it."""
-        answer = call(
-            "POST",
-            f"{self._url}/api/{path}",
-            json=dict(body or {}),
-            headers=_HEADERS,
-            timeout=(2.0, 10.0),
-        )
-        return str(answer.get("message", "done")) if isinstance(answer, dict) else "done"
+        return client.order(self._url, path, body)
 
     def seen(self) -> dict[str, Any]:
         """The status; raises UpgradeError."""

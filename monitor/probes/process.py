@@ -121,8 +121,3 @@ def _waited_s(pid: int) -> float:
                 text = Path(task.path, "schedstat").read_text(encoding="ascii")
                 total_ns += int(text.split()[1])
     return total_ns / 1e9
-
-
-def exit_code_of(status: int, *, signalled: bool) -> int:
-    """As a shell has it: the code, or 128 + the signal."""
-    return 128 + status if signalled else status
