@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from deploy.commands.columns import columns
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
@@ -352,20 +353,17 @@ def _time(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
-def _table(columns: tuple[str, ...], rows: list[dict[str, Any]], empty: str) -> None:
+def _table(names: tuple[str, ...], rows: list[dict[str, Any]], empty: str) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     if not rows:
         print(empty)
         return
-    table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name.removesuffix("_at"))
+    table = columns(name.removesuffix("_at") for name in names)
     for row in rows:
         cells = (
-            _time(row[name]) if name.endswith("_at") else escape(str(row[name])) for name in columns
+            _time(row[name]) if name.endswith("_at") else escape(str(row[name])) for name in names
         )
         table.add_row(*cells)
     Console().print(table)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.commands.columns import columns
 from deploy.commands.options import ConfigFile, Json, examples
 
 NAME = "incidents"
@@ -50,14 +51,13 @@ def run(
 
 def _print_table(items: list[dict[str, Any]]) -> None:
     from rich.console import Console
-    from rich.table import Table
 
     if not items:
         print("no incidents")
         return
-    table = Table(box=None, pad_edge=False)
-    for name in ("id", "name", "severity", "status", "since", "detected", "recovered", "reason"):
-        table.add_column(name)
+    table = columns(
+        ("id", "name", "severity", "status", "since", "detected", "recovered", "reason")
+    )
     for item in items:
         table.add_row(
             str(item["id"]),

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.commands.columns import columns
 from deploy.commands.options import ConfigFile, Json, examples
 
 NAME = "status"
@@ -162,12 +163,9 @@ def _rollout(body: Any) -> str:
 
 
 def _replicas(body: Any) -> Any:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("replica", "state", "reason", "engine", "model", "gpu", "pid", "restarts"):
-        table.add_column(name)
+    table = columns(("replica", "state", "reason", "engine", "model", "gpu", "pid", "restarts"))
     for item in body["replicas"]:
         state = item["state"]
         gpu = (item.get("gpu_uuid") or "-")[-12:]
@@ -185,11 +183,8 @@ def _replicas(body: Any) -> Any:
 
 
 def _gpus(gpus: Any) -> Any:
-    from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("gpu", "name", "state", "memory", "util", "temp", "power"):
-        table.add_column(name)
+    table = columns(("gpu", "name", "state", "memory", "util", "temp", "power"))
     for item in gpus:
         table.add_row(
             f"{item.get('index', '')} {str(item.get('uuid', ''))[-12:]}",
@@ -209,12 +204,9 @@ def _figure(item: Any, key: str, unit: float, name: str) -> str:
 
 
 def _incidents(incidents: Any) -> Any:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    for name in ("incident", "severity", "status", "since", "reason", "replica", "recovered"):
-        table.add_column(name)
+    table = columns(("incident", "severity", "status", "since", "reason", "replica", "recovered"))
     for item in incidents[:10]:
         since = time.strftime("%m-%d %H:%M:%S", time.localtime(item["started_at"]))
         style = "red" if item["status"] == "firing" else "dim"
