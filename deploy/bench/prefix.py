@@ -24,6 +24,9 @@ _SWITCH = "RANKGUARD_ENGINE__VLLM__ENABLE_PREFIX_CACHING"
 _SHARE = "RANKGUARD_ENGINE__VLLM__GPU_MEMORY_UTILIZATION"
 _HALF = "0.4"
 """Of a card for each of the two, with what a driver and its contexts take."""
+_SETTLE_S = 1.5
+"""Before each turn: vLLM's processes spin for a second after their last work (`SpinCondition` in
+its `shm_broadcast.py`), and where cores are few the other side would be measured against that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,15 @@ class Load:
 
     Attributes:
         documents: in a request; chars: in a document; query_chars: of the one query.
-        rounds: pairs of requests that count; one more goes before them.
+        rounds: pairs of turns that count; one more goes before them.
+        seconds: of a turn, at least; one request where that takes longer.
     """
 
     documents: int
     chars: int
     query_chars: int
     rounds: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,6 @@ def measure(
         ShadowError: a worker did not start.
         AskError: one does not answer.
     """
-    workers: dict[str, Worker] = {}
     urls: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         for name, value in (("on", "true"), ("off", "false")):
@@ -95,25 +99,34 @@ def measure(
             shadow = stack.enter_context(Shadow(place, config, given, gpu_uuid))
             manifest = shadow.wait_ready(_LIMIT_S, tell)
             urls[name] = manifest.url
-            workers[name] = Worker(name, manifest.url)
-        return _compare(workers, urls["on"], load, tell)
+        return compare(urls["on"], urls["off"], load, tell)
 
 
-def _compare(
-    workers: Mapping[str, Worker], on_url: str, load: Load, tell: Callable[[str], None]
+def compare(
+    on_url: str,
+    off_url: str,
+    load: Load,
+    tell: Callable[[str], None],
+    *,
+    settle_s: float = _SETTLE_S,
 ) -> Found:
+    """Ask a worker with the cache and one without, turn by turn.
+
+    Raises:
+        AskError: one does not answer.
+    """
+    workers = {"on": Worker("on", on_url), "off": Worker("off", off_url)}
     library = Library(seed=2)
     query = library.request(-1, documents=1, chars=load.query_chars).documents[0]
     speeds: dict[str, list[float]] = {name: [] for name in workers}
     for turn in range(load.rounds + 1):
         tell(f"round {turn} of {load.rounds}")
         order = list(workers) if turn % 2 else list(reversed(list(workers)))
-        documents = library.request(turn, documents=load.documents, chars=load.chars).documents
         for name in order:
-            began = time.perf_counter()
-            workers[name].ask(query, documents)
+            time.sleep(settle_s)
+            speed = _turn(workers[name], query, library, load, first=turn * _NUMBERS)
             if turn:  # the first one fills the cache and warms both
-                speeds[name].append(load.documents / (time.perf_counter() - began))
+                speeds[name].append(speed)
     ratio = tuple(on / off for on, off in zip(speeds["on"], speeds["off"], strict=True))
     return Found(
         statistics.median(speeds["on"]),
@@ -121,6 +134,20 @@ def _compare(
         ratio,
         _hit_ratio(on_url),
     )
+
+
+_NUMBERS = 1_000_000
+"""Requests that a turn has texts for: the two sides are sent the same, and no turn another's."""
+
+
+def _turn(worker: Worker, query: str, library: Library, load: Load, *, first: int) -> float:
+    """Documents per second of a worker that is asked again at once; making texts not counted."""
+    spent_s, asked = 0.0, 0
+    while spent_s < load.seconds:
+        texts = library.request(first + asked, documents=load.documents, chars=load.chars)
+        spent_s += worker.ask(query, texts.documents).took_s
+        asked += 1
+    return asked * load.documents / spent_s
 
 
 def _hit_ratio(url: str) -> float | None:

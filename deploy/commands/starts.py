@@ -72,7 +72,8 @@ def prefix(
     documents: Annotated[int, typer.Option(min=1, max=1000, help="in a request")] = 32,
     tokens: Annotated[int, typer.Option(min=8, help="in a document, about")] = 64,
     query_tokens: Annotated[int, typer.Option(min=8, help="in the one query, about")] = 64,
-    rounds: Annotated[int, typer.Option(min=1, max=100)] = 8,
+    rounds: Annotated[int, typer.Option(min=1, max=100, help="each side has a turn in each")] = 8,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="of a turn, at least")] = 2.0,
     gpu: Card = "",
     out: Out = None,
     as_json: Json = False,
@@ -91,7 +92,7 @@ def prefix(
             print(f"the engine is {kind}: only vllm has a prefix cache", file=sys.stderr)
             raise typer.Exit(2)
         task = progress.add_task("starting", total=None)
-        shape = trials.Load(documents, tokens * _CHARS, query_tokens * _CHARS, rounds)
+        shape = trials.Load(documents, tokens * _CHARS, query_tokens * _CHARS, rounds, seconds)
         found = trials.measure(
             folder,
             config,
