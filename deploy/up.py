@@ -30,6 +30,7 @@ from service.manifest import Manifest, read_manifests, replicas_dir
 from service.process import boot_id, started_ticks
 from service.worker.engines.e5.place import is_complete, model_folder
 from service.worker.select import resolve_kind
+from service.worker.worker import EXIT_START_FAILED_FOR_GOOD
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -163,7 +164,7 @@ class Up:
     def _hopeless(self) -> bool:
         """Every replica said that another start would change nothing."""
         manifests = self._manifests()
-        failed = [item for item in manifests if item.exit_code == 78]  # EX_CONFIG
+        failed = [item for item in manifests if item.exit_code == EXIT_START_FAILED_FOR_GOOD]
         if not manifests or len(failed) < len(manifests):
             return False
         for cause in {item.reason for item in failed}:

@@ -1,4 +1,4 @@
-"""systemd units from the configuration: target, gateway, watchdog, and what ends the replicas."""
+"""systemd units from the configuration: target, gateway, watchdog, what ends the replicas, page."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ def _places(config: Config) -> list[tuple[str, str]]:
         units_of.append("rankguard-replicas.service")
     if config.monitor.actuator == "systemd":
         units_of.append("rankguard-worker@.service")
+    if _has_page(config):
+        units_of.append("rankguard-ui.service")
     places = [(name, f"{_UNITS}/{name}") for name in units_of]
     places += [
         ("rankguard.sysusers.conf", "/etc/sysusers.d/rankguard.conf"),
@@ -73,7 +75,15 @@ def _values(config: Config, site: Site) -> dict[str, object]:
         "port": config.service.port,
         "monitor_host": config.monitor.host,
         "monitor_port": config.monitor.port,
+        "page": _has_page(config),
+        "ui_host": config.ui.host,
+        "ui_port": config.ui.port,
     }
+
+
+def _has_page(config: Config) -> bool:
+    """Only what is asked for: `auto` is about what is installed here, and units are for a host."""
+    return config.ui.enabled is True
 
 
 def _model_at_home(config: Config) -> bool:

@@ -138,6 +138,37 @@ def test_the_install_script_puts_every_file_in_its_place(tmp_path):
         assert {"rankguard-gateway.service", "rankguard.conf", "rankguard"} <= placed
 
 
+@pytest.mark.parametrize("enabled", ["auto", False])
+def test_the_playground_has_no_unit_unless_it_is_asked_for(enabled):
+    rendered = {
+        a.path: a.text for a in render(Kind.SYSTEMD, config(ui={"enabled": enabled}), Site())
+    }
+
+    assert "rankguard-ui.service" not in rendered
+    assert not any("rankguard-ui" in text for text in rendered.values())
+
+
+def test_the_playground_runs_beside_the_rest_and_cannot_harm_it():
+    sections = {"ui": {"enabled": True, "port": 7861}}
+    page = unit("rankguard-ui.service", **sections)
+    target = unit("rankguard.target", **sections)["Unit"]
+    texts = {a.path: a.text for a in render(Kind.SYSTEMD, config(**sections), Site())}
+
+    assert "ui --config /etc/rankguard/rankguard.toml" in page["Service"]["ExecStart"][0]
+    assert "127.0.0.1:7861" in page["Unit"]["Description"][0]
+    assert page["Unit"]["StartLimitIntervalSec"] == ["0"]
+    assert page["Service"]["Restart"] == ["always"]
+    # wanted and never required: a page that cannot start stops nothing else
+    assert "rankguard-ui.service" in target["Wants"][0].split()
+    assert "Requires" not in target
+    assert page["Service"]["User"] == ["rankguard"]
+    # it reads the configuration and keeps nothing: no state directory is opened to it
+    assert not {"StateDirectory", "ReadWritePaths", "DeviceAllow"} & set(page["Service"])
+    assert (
+        "put rankguard-ui.service /etc/systemd/system/rankguard-ui.service" in texts["install.sh"]
+    )
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("actuator", ["process", "systemd", "observe"])
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path, actuator):
@@ -148,7 +179,8 @@ def test_systemd_finds_nothing_wrong_with_the_units(tmp_path, actuator):
     command.write_text("#!/bin/sh\n")
     command.chmod(0o755)
     site = Site(prefix=tmp_path, user="root")  # verify knows only users that exist
-    paths = write(render(Kind.SYSTEMD, config(monitor={"actuator": actuator}), site), tmp_path)
+    sections = {"monitor": {"actuator": actuator}, "ui": {"enabled": True}}
+    paths = write(render(Kind.SYSTEMD, config(**sections), site), tmp_path)
     files = [str(path) for path in paths if path.suffix in {".service", ".target"}]
 
     verify = _run("systemd-analyze", "verify", "--recursive-errors=no", *files)
