@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.commands import needle, variants
+from deploy.commands import compare, needle, variants
 from deploy.commands.measuring import (
     Concurrency,
     Elsewhere,
@@ -37,6 +37,7 @@ EXAMPLES = examples(
     "rankguard eval --system folder:/models/bge-reranker-v2-m3",
 )
 app = typer.Typer(help="Measure how well an endpoint ranks, per language pair.")
+app.command(name=compare.NAME, epilog=compare.EXAMPLES)(compare.run)
 app.command(name=needle.NAME, epilog=needle.EXAMPLES)(needle.run)
 app.command(name=variants.NAME, epilog=variants.EXAMPLES)(variants.run)
 

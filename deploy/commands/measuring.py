@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from deploy.bench.keep import Kept
     from deploy.evaluate.report import View
     from deploy.evaluate.session import Outcome, Watch
@@ -92,8 +94,13 @@ def show(
     *,
     as_json: bool,
     view: View | None = None,
+    tables: Callable[[Console, Outcome], None] | None = None,
 ) -> None:
-    """Print a result, and keep the reports where a folder is given."""
+    """Print a result, and keep the reports where a folder is given.
+
+    Args:
+        tables: prints it; by default a row a language pair, as `view` says.
+    """
     from rich.console import Console
 
     from deploy.evaluate import report
@@ -105,7 +112,10 @@ def show(
         print(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False, markup=False)  # names may hold brackets
-    report.print_tables(console, outcome, view)
+    if tables is None:
+        report.print_tables(console, outcome, view)
+    else:
+        tables(console, outcome)
     console.print(str(outcome.run["licence"]), style="dim")
     for file in files:
         console.print(str(file), style="dim", soft_wrap=True)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as Words
 
+from deploy.evaluate import published
 from deploy.evaluate.result import PairResult, SystemResult
 from deploy.evaluate.session import Outcome
 
@@ -62,6 +63,34 @@ def print_tables(console: Console, outcome: Outcome, view: View) -> None:
         console.print(line, style="dim")
 
 
+def print_systems(console: Console, outcome: Outcome) -> None:
+    """One row per system: its means, and how sure it is that it differs from the first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, title in enumerate(_SYSTEM_COLUMNS):
+        table.add_column(title, justify="right" if place else "left", overflow="fold")
+    for row in _system_rows(outcome):
+        table.add_row(*row)
+    console.print(table)
+    pairs, queries = len(outcome.results[0].pairs), outcome.results[0].mean.queries
+    console.print(
+        f"means over {pairs} language pairs, {queries} queries; gain: NDCG@10 over the "
+        "first, p by the paired randomization test",
+        style="dim",
+    )
+
+
+def print_published(console: Console) -> None:
+    """The authors' own figures, under their name."""
+    table = Table(box=None, pad_edge=False, header_style="bold", style="dim")
+    table.add_column("published", overflow="fold")
+    for title in published.COLUMNS:
+        table.add_column(title, justify="right")
+    for model, values in published.ROWS:
+        table.add_row(model, *(f"{value:.2f}" for value in values))
+    console.print(table)
+    console.print(published.SOURCE, style="dim")
+
+
 def sentences(outcome: Outcome) -> list[str]:
     """What the table does not say: differences, significance, threshold, cut documents."""
     lines = [
@@ -84,8 +113,12 @@ def sentences(outcome: Outcome) -> list[str]:
 
 
 def markdown(outcome: Outcome) -> str:
-    """The same tables, one per system."""
+    """A row per system where there are several, then a table per system."""
     lines = []
+    if len(outcome.results) > 1:
+        lines += [f"| {' | '.join(_SYSTEM_COLUMNS)} |", "|---" * len(_SYSTEM_COLUMNS) + "|"]
+        lines += [f"| {' | '.join(row)} |" for row in _system_rows(outcome)]
+        lines.append("")
     for result in outcome.results:
         lines += [
             f"### {result.dataset}: {result.system}",
@@ -119,6 +152,31 @@ def comma_separated(results: Sequence[SystemResult]) -> str:
             names = [result.dataset, result.system, pair.query_lang, pair.doc_lang]
             writer.writerow([*names, pair.queries, *values, *bounds])
     return buffer.getvalue()
+
+
+_SYSTEM_COLUMNS = (
+    "system", "NDCG@10", "95 %", "MRR@10", "MAP", "R@100", "s/request", "gain", "p",
+)  # fmt: skip
+
+
+def _system_rows(outcome: Outcome) -> list[tuple[str, ...]]:
+    tests = {each.against: each for each in outcome.comparisons}
+    rows = []
+    for result in outcome.results:
+        mean, test = result.mean, tests.get(result.system)
+        rows.append(
+            (
+                result.system,
+                f"{mean.ndcg_at_10:.3f}",
+                f"{mean.ci95[0]:.2f}-{mean.ci95[1]:.2f}",
+                *(f"{each:.3f}" for each in (mean.mrr_at_10, mean.map, mean.recall_at_100)),
+                f"{result.took_s:.3f}",
+                # the comparison is the first's gain over this one
+                "" if test is None else f"{0.0 - test.difference:+.3f}",
+                "" if test is None else f"{test.p:.4f}",
+            )
+        )
+    return rows
 
 
 def _cells(view: View, pair: PairResult, others: Sequence[PairResult]) -> list[str | Words]:
