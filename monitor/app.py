@@ -294,5 +294,6 @@ class _Watchdog:
             make_watch=lambda replica_id: self._take_over([replica_id])[0],
             keep_s=settings.keep_days * 86400,
             notices=self._notices,
+            boot_id=boot_id(),
             rolling=Rolling(self._journal, Versions(self._state_dir), self._clock.now()),
         )

@@ -15,12 +15,13 @@ from monitor.cardhealth import (
     duplicate,
     feel,
     judge,
+    settled,
 )
 from monitor.gpu import Card, CardSample, Field, GpuRound, Instance, XidEvent, bus_id
 from monitor.model import Reason, Unavailable, Why
 from monitor.scaling import Place
 from monitor.tenancy import Owner, OwnerOf, Tenancy, tenancy
-from monitor.xid import BURST_S, XidClass, classify
+from monitor.xid import BURST_S, XidClass, classify, condemns
 
 _MAX_XIDS = 100  # remembered per card; a storm is one incident and a count
 _HISTORY = 120  # samples behind a sparkline
@@ -69,6 +70,8 @@ class CardBook:
         self._limits = limits
         self._entries: dict[str, _Entry] = {}
         self._cordons: dict[str, float | None] = {}
+        # by card and code the newest: no storm of others pushes one out
+        self._condemned: dict[str, dict[int, XidEvent]] = {}
         self._early: deque[XidEvent] = deque(maxlen=_MAX_XIDS)
         self.driver: str | Unavailable | None = None
         self._driver_gone_since: float | None = None
@@ -144,18 +147,36 @@ class CardBook:
         entry.xids.append(event)
         entry.counts[event.xid] += 1
         entry.last_wall[event.xid] = wall
+        if condemns(event.xid):
+            self.condemn(entry.evidence.sample.card.uuid, event)
         return True
 
     def judge(self, now: float) -> None:
-        for entry in self._entries.values():
-            # reset-class XIDs count until the card proved well, others for their time
-            while entry.xids and now - entry.xids[0].at > 4 * self._limits.xid_s:
+        limits = self._limits
+        for uuid, entry in self._entries.items():
+            while entry.xids and now - entry.xids[0].at > limits.xid_s:
                 entry.xids.popleft()
-            entry.evidence = replace(entry.evidence, xids=tuple(entry.xids))
-            entry.verdict = judge(entry.evidence, self._limits, now)
+            self._settle(uuid, entry.evidence, now)
+            entry.evidence = replace(
+                entry.evidence,
+                xids=tuple(entry.xids),
+                condemned=_oldest_first(self._condemned.get(uuid, {})),
+            )
+            entry.verdict = judge(entry.evidence, limits, now)
         self._cordons = {
             uuid: until for uuid, until in self._cordons.items() if until is None or until > now
         }
+
+    def _settle(self, uuid: str, evidence: CardEvidence, now: float) -> None:
+        """Forget what is over."""
+        events = self._condemned.pop(uuid, {})
+        left = {
+            xid: event
+            for xid, event in events.items()
+            if not settled(evidence, event, self._limits, now)
+        }
+        if left:
+            self._condemned[uuid] = left
 
     def fault_of(self, uuid: str | None) -> Reason | None:
         """Why nothing may run on this card."""
@@ -200,7 +221,18 @@ class CardBook:
         self._cordons[uuid] = until
 
     def uncordon(self, uuid: str) -> None:
+        """An operator says that it is fit for use: what an XID asked for is over as well."""
         self._cordons.pop(uuid, None)
+        self.was_reset(uuid)
+
+    @property
+    def condemned(self) -> dict[str, tuple[XidEvent, ...]]:
+        """The cards that must be reset, and the XIDs for which, oldest first."""
+        return {uuid: _oldest_first(events) for uuid, events in self._condemned.items()}
+
+    def condemn(self, uuid: str, event: XidEvent) -> None:
+        """Nothing may run on this card, known yet or not, until the event is settled."""
+        self._condemned.setdefault(uuid, {})[event.xid] = event
 
     def places(self, alive: Callable[[int], bool]) -> list[Place]:
         """Every card as a place, one with MIG on as each of its devices.
@@ -231,6 +263,7 @@ class CardBook:
 
     def was_reset(self, uuid: str) -> None:
         """What asked for the reset is over; from now on the card's readings count."""
+        self._condemned.pop(uuid, None)
         entry = self._entries.get(uuid)
         if entry is not None:
             entry.xids.clear()
@@ -290,6 +323,10 @@ class CardBook:
             if bus_id(entry.evidence.sample.card.pci_bus_id) == address:
                 return entry
         return None
+
+
+def _oldest_first(events: Mapping[int, XidEvent]) -> tuple[XidEvent, ...]:
+    return tuple(sorted(events.values(), key=lambda one: one.at))
 
 
 def find_strangers(found: Tenancy, total: float | None) -> Finding | None:

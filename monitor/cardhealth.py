@@ -8,7 +8,7 @@ from enum import Enum
 
 from monitor.gpu import CardSample, Field, XidEvent
 from monitor.model import Reason, Unavailable, Why
-from monitor.xid import LOST, XidClass, classify
+from monitor.xid import LOST
 
 # bits of NVML's clocks event reasons (nvml.h)
 _HW_SLOWDOWN, _SW_THERMAL, _HW_THERMAL, _POWER_BRAKE = 0x8, 0x20, 0x40, 0x80
@@ -82,6 +82,7 @@ class CardEvidence:
         faulty_since, faulty_rounds: since when, and how often in a row, it could not be read.
         well_since: since when it could be, without a break.
         xids: recent ones of this card, oldest first.
+        condemned: those for which it must be reset, until `settled`; oldest first.
     """
 
     sample: CardSample
@@ -90,6 +91,7 @@ class CardEvidence:
     well_since: float | None = None
     heat: Heat = Heat()
     xids: tuple[XidEvent, ...] = ()
+    condemned: tuple[XidEvent, ...] = ()
 
 
 def judge(evidence: CardEvidence, limits: CardLimits, now: float) -> CardVerdict:
@@ -114,7 +116,7 @@ def _unreadable(
     if fault.why is Why.NEEDS_RESET:
         found = Finding("GpuResetRequired", Reason.GPU_NEEDS_RESET.value, detail, critical=True)
         return CardVerdict(CardState.UNUSABLE, Reason.GPU_NEEDS_RESET, (found,))
-    if any(event.xid == LOST for event in evidence.xids):
+    if any(event.xid == LOST for event in evidence.condemned):
         found = Finding("GpuLost", Reason.GPU_LOST.value, f"XID {LOST}", critical=True)
         return CardVerdict(CardState.UNUSABLE, Reason.GPU_LOST, (found,))
     since = evidence.faulty_since
@@ -131,14 +133,21 @@ def _needs_reset(evidence: CardEvidence, limits: CardLimits, now: float) -> str 
     action = evidence.sample.number(Field.RECOVERY_ACTION)
     if action:
         return f"the driver asks for recovery action {int(action)}"
-    for event in reversed(evidence.xids):
-        if classify(event.xid) not in {XidClass.RESET_GPU, XidClass.REBOOT_HOST}:
-            continue
-        well_s = 0.0 if evidence.well_since is None else now - max(evidence.well_since, event.at)
-        settled = action is not None and well_s >= limits.settled_s
-        if not settled:
+    for event in reversed(evidence.condemned):
+        if not settled(evidence, event, limits, now):
             return f"XID {event.xid}"
     return None
+
+
+def settled(evidence: CardEvidence, event: XidEvent, limits: CardLimits, now: float) -> bool:
+    """Whether what an XID asked for is over: the driver asks for nothing, and the card is well.
+
+    A driver that tells of no recovery action cannot say so: there the XID counts until a reset,
+    a reboot or an operator takes it back.
+    """
+    if evidence.well_since is None or evidence.sample.number(Field.RECOVERY_ACTION) != 0:
+        return False
+    return now - max(evidence.well_since, event.at) >= limits.settled_s
 
 
 def _reset_findings(unusable: str | None) -> tuple[Finding, ...]:

@@ -55,7 +55,7 @@ def needs_reset(evidence: CardEvidence) -> bool:
     action = evidence.sample.number(Field.RECOVERY_ACTION)
     if action:
         return int(action) in _RESET_ACTIONS
-    classes = {classify(event.xid) for event in evidence.xids}
+    classes = {classify(event.xid) for event in evidence.condemned}
     return XidClass.RESET_GPU in classes and XidClass.REBOOT_HOST not in classes
 
 

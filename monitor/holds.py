@@ -21,7 +21,7 @@ class Holds:
         self,
         cards: CardBook,
         journal: Journal,
-        journaled: Callable[[Callable[[], None]], None],
+        journaled: Callable[[Callable[[], None]], bool],
     ) -> None:
         """Keep holds in this journal; `journaled` runs a write and counts what it refuses."""
         self._cards = cards

@@ -92,8 +92,8 @@ class Ledger:
         """Journal the replica, when there is anything new of it."""
         state = to_json(watch.replica, now)
         if lasting(state) != lasting(watch.saved):
-            watch.saved = state
-            self.journaled(lambda: self._journal.save_replica(watch.replica.id, state))
+            saved = self.journaled(lambda: self._journal.save_replica(watch.replica.id, state))
+            watch.saved = state if saved else {}
 
     def open_incident(self, watch: Watch, action: OpenIncident, now: Moment) -> None:
         """Open it with the cause that the log gives; critical where nobody else serves."""
@@ -116,10 +116,12 @@ class Ledger:
             evidence=figures,
         )
 
-    def journaled(self, write: Callable[[], None]) -> None:
-        """Write to the journal; what it refuses is counted, and holds up nothing."""
+    def journaled(self, write: Callable[[], None]) -> bool:
+        """Write to the journal; what it refuses is counted, holds up nothing, and is False."""
         try:
             write()
         except JournalError as error:
             self.journal_errors += 1
             log.error("%s", error)  # noqa: TRY400 - the trace says nothing more
+            return False
+        return True

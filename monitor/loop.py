@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from monitor.cardbook import CardBook
 from monitor.cardhealth import CardLimits
+from monitor.cardnotes import CardNotes
 from monitor.findings import Findings
 from monitor.holds import Holds
 from monitor.inbox import (
@@ -60,6 +61,7 @@ class Loop:
         notices: Sequence[str] = (),
         rolling: Rolling | None = None,
         ask_reset: Callable[[str], None] | None = None,
+        boot_id: str = "",
     ) -> None:
         """Wire it.
 
@@ -70,6 +72,7 @@ class Loop:
             may_start: why a replica cannot be started at all now; None when it can.
             keep_s: how long transitions and ended incidents are kept.
             ask_reset: has a card reset; None: nobody here can.
+            boot_id: names this boot of the host.
             rolling: carries out rolling restarts; None: there are none here.
         """
         self._clock = clock
@@ -93,6 +96,9 @@ class Loop:
         self._findings = Findings(cards, tools.casebook, cards_known)
         self._holds = Holds(cards, tools.journal, self._keeper.ledger.journaled)
         self._holds.take_up(self._roster, clock.now())
+        journaled = self._keeper.ledger.journaled
+        self._card_notes = CardNotes(cards, tools.journal, journaled, boot_id)
+        self._card_notes.take_up(clock.now())
         self._keep_s = keep_s
         self._pruned_at: float | None = None
         self.notices = tuple(notices)
@@ -122,6 +128,7 @@ class Loop:
         self._mind_the_gap(now)
         for message in self._inbox.take():
             self._intake.receive(message, now)
+        self._card_notes.keep(now)
         self._roll(now)
         for replica_id in self._roster.rescale(self._intake.load, now):
             self._tools.board.remove_verdict(replica_id)

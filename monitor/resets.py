@@ -31,7 +31,7 @@ class Resets:
         journal: Journal,
         casebook: Casebook,
         ask: Callable[[str], None] | None,
-        journaled: Callable[[Callable[[], None]], None],
+        journaled: Callable[[Callable[[], None]], bool],
     ) -> None:
         """Ask through `ask`, which returns at once; None: nobody here can reset cards."""
         self._cards = cards

@@ -59,6 +59,11 @@ def classify(xid: int) -> XidClass:
     return XidClass.UNKNOWN
 
 
+def condemns(xid: int) -> bool:
+    """Whether nothing may run on the card after it, until card or host were started anew."""
+    return classify(xid) in {XidClass.RESET_GPU, XidClass.REBOOT_HOST}
+
+
 @dataclass(frozen=True, slots=True)
 class KernelLine:
     """A line of the driver's: an XID, or with xid None a card that fell off without one."""

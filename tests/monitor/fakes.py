@@ -262,6 +262,7 @@ class Machine:
             watches=self.take_over([f"replica-{n}" for n in range(replicas)]),
             make_watch=lambda replica: self.take_over([replica])[0],
             publish=self._publish,
+            boot_id=self.host.boot,
             **options,
         )
 

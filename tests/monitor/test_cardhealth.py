@@ -7,6 +7,7 @@ import pytest
 from monitor.cardhealth import CardEvidence, CardLimits, CardState, Heat, feel, judge
 from monitor.gpu import Card, CardSample, Field, XidEvent
 from monitor.model import Reason, Unavailable, Why
+from monitor.xid import condemns
 
 NOW = 1000.0
 LIMITS = CardLimits()
@@ -39,8 +40,10 @@ def xid(code, age=10.0):
     return XidEvent(NOW - age, "0000:04:00", code, "kmsg")
 
 
-def with_xid(code, age=10.0, **changes):
-    return replace(WELL, xids=(xid(code, age),), **changes)
+def with_xid(code, age=10.0, before=WELL, **changes):
+    event = xid(code, age)
+    condemned = (event,) if condemns(code) else ()
+    return replace(before, xids=(event,), condemned=condemned, **changes)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,25 @@ def with_xid(code, age=10.0, **changes):
             None,
             [],
             id="a reset-class XID, and it has been well since",
+        ),
+        pytest.param(
+            with_xid(
+                119,
+                age=90_000,
+                before=reading(RECOVERY_ACTION=Unavailable(Why.NOT_SUPPORTED)),
+                well_since=NOW - 90_000,
+            ),
+            CardState.UNUSABLE,
+            Reason.GPU_NEEDS_RESET,
+            ["GpuResetRequired"],
+            id="a reset-class XID a day ago, and a driver that cannot say that it is over",
+        ),
+        pytest.param(
+            replace(faulty(Why.TIMED_OUT), condemned=(xid(79, 90_000),)),
+            CardState.UNUSABLE,
+            Reason.GPU_LOST,
+            ["GpuLost"],
+            id="fell off the bus a day ago, and does not answer since",
         ),
         pytest.param(with_xid(31), CardState.WARNING, None, ["GpuXid"], id="an application's XID"),
         pytest.param(with_xid(43), CardState.WARNING, None, ["GpuXid"], id="a log-only XID"),

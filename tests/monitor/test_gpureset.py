@@ -15,6 +15,7 @@ from monitor.gpureset import Reset, ResetLimits, decide
 from monitor.inbox import ResetEnded
 from monitor.limits import LoopLimits
 from monitor.model import Unavailable, Why
+from monitor.xid import condemns
 from tests.monitor.test_loop_cards import Cards
 
 NOW = 1_700_000_000.0
@@ -25,7 +26,10 @@ CARD = Card("GPU-A", 0, "H100", "00000000:04:00.0")
 def card(action=0.0, xids=(), processes=(), fault=None) -> CardEvidence:
     values = {} if action is None else {Field.RECOVERY_ACTION: action}
     events = tuple(XidEvent(0.0, "0000:04:00", xid, "kmsg") for xid in xids)
-    return CardEvidence(CardSample(CARD, values, processes, fault), xids=events)
+    condemned = tuple(event for event in events if condemns(event.xid))
+    return CardEvidence(
+        CardSample(CARD, values, processes, fault), xids=events, condemned=condemned
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
@@ -37,6 +39,14 @@ def names(stand):
     return {incident["name"] for incident in stand.incidents()}
 
 
+def open_names(stand):
+    return {one["name"] for one in stand.incidents() if one["status"] == "firing"}
+
+
+def waiting(stand):
+    return next((one["reason"] for one in stand.status().get("replicas", ())), None)
+
+
 def test_a_lost_card_moves_its_replica_within_seconds(stand, driver):
     before = stand.manifest()
     assert before.gpu_uuid == "GPU-fake-0"
@@ -54,6 +64,20 @@ def test_a_lost_card_moves_its_replica_within_seconds(stand, driver):
     assert 'rankguard_gpu_up{gpu="0",model_name="Fake H100"' in text
     assert 'rankguard_gpu_temperature_celsius{gpu="0"' not in text
     assert 'rankguard_gpu_temperature_celsius{gpu="1"' in text
+
+
+def test_a_card_that_must_be_reset_gets_nothing_from_the_next_watchdog_either(stand, driver):
+    driver.say("count 2", "event 0 119")
+    until("it moved", lambda: stand.manifest() and stand.manifest().gpu_uuid == "GPU-fake-1", 15)
+    stand.stop(signal.SIGKILL)
+    os.killpg(stand.manifest().identity.pid, signal.SIGKILL)
+
+    # the other card is lost meanwhile: only the condemned one is left
+    driver.say("count 2", "event 0 119", "code 1 15")
+    stand.start()
+
+    until("it waits for a card", lambda: waiting(stand) == "no_gpu", 15)
+    assert "GpuResetRequired" in open_names(stand)
 
 
 def test_a_driver_that_hangs_slows_no_scrape_and_touches_no_replica(stand, driver):
