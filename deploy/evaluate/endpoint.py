@@ -6,7 +6,7 @@ import asyncio
 import ipaddress
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -160,13 +160,23 @@ class Client:
             raise EndpointError(f"{target.name}: {error}") from None
 
     async def rerank_patiently(
-        self, target: Target, query: str, documents: Sequence[str]
+        self,
+        target: Target,
+        query: str,
+        documents: Sequence[str],
+        *,
+        final: Collection[int] = (),
     ) -> Ranked:
-        """Like `rerank`, but tried again where the endpoint is only busy or starting."""
-        return await self.patiently(lambda: self.rerank(target, query, documents))
+        """Like `rerank`, but tried again as `patiently` does."""
+        return await self.patiently(lambda: self.rerank(target, query, documents), final=final)
 
-    async def patiently(self, ask: Callable[[], Awaitable[Found]]) -> Found:
+    async def patiently(
+        self, ask: Callable[[], Awaitable[Found]], *, final: Collection[int] = ()
+    ) -> Found:
         """What `ask` returns; asked again where the endpoint is only busy or starting.
+
+        Args:
+            final: statuses after which it is not asked again: the caller knows better.
 
         Raises:
             EndpointError: it refused, or was busy for too long.
@@ -177,7 +187,7 @@ class Client:
                 return await ask()
             except EndpointError as error:
                 busy = error.status is None or error.status in _RETRIABLE
-                if attempt == TRIES or not busy or time.monotonic() > end:
+                if attempt == TRIES or not busy or error.status in final or time.monotonic() > end:
                     raise
                 await asyncio.sleep(2.0**attempt / 2)
         raise AssertionError("unreachable")

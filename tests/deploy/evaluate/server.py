@@ -27,12 +27,14 @@ class Endpoint:
     Attributes:
         refuse: statuses to answer before it serves: the first is used first.
         delay_s: before each answer.
+        most: documents that it gets through in its time; a request with more is answered 504.
         serial_s: how long each request keeps the only worker, so that requests queue.
     """
 
     scorer: Scorer = by_shared_words
     refuse: list[int] = field(default_factory=list)
     delay_s: float = 0.0
+    most: int = 10_000
     serial_s: float = 0.0
     url: str = ""
     bodies: list[tuple[str, dict]] = field(default_factory=list)
@@ -46,6 +48,8 @@ class Endpoint:
         if self.refuse:
             status = self.refuse.pop(0)
             return web.json_response({"error": {"message": "not now"}}, status=status)
+        if len(body.get("documents", [])) > self.most:
+            return web.json_response({"error": {"message": "not scored in time"}}, status=504)
         if self.serial_s:
             async with self.worker:
                 await asyncio.sleep(self.serial_s)

@@ -139,3 +139,23 @@ def test_a_list_in_several_requests_is_one_ranking():
     assert [set(each.documents) for each in parts.answers.values()] == [
         set(each.documents) for each in whole.answers.values()
     ]
+
+
+def test_an_endpoint_that_is_too_slow_for_a_request_is_asked_for_less_and_ranks_the_same():
+    alone = {"pairs": (("en", "en"),), "queries": 3, "concurrency": 1}
+    with serving(Endpoint()) as fast, serving(Endpoint(most=9)) as slow:
+        right = run(plan(fast, targets=(parse_target(f"ours={fast.url}"),), **alone))
+        found = run(plan(slow, targets=(parse_target(f"ours={slow.url}"),), **alone))
+
+    ranked = [[answer.scores for answer in one.answers.values()] for one in (right, found)]
+    assert ranked[0] == ranked[1]
+    sizes = [len(body["documents"]) for _, body in slow.bodies]
+    assert sizes[0] == 30
+    # what was learnt by the first question holds for the others
+    assert max(sizes[-5:]) < 30
+
+
+def test_one_document_that_is_too_much_ends_the_run_and_says_why(monkeypatch):
+    monkeypatch.setattr("deploy.evaluate.endpoint.TRIES", 1)
+    with serving(Endpoint(most=0)) as server, pytest.raises(EndpointError, match="not scored"):
+        run(plan(server, queries=1))
