@@ -114,9 +114,9 @@ GATEWAY: tuple[Row, ...] = (
     Row("rankguard_waiting_tokens", Kind.GAUGE, "Estimated tokens admitted and not answered"),
     Row("rankguard_waiting_chunks", Kind.GAUGE, "Chunks that wait for a replica"),
     Row(
-        "rankguard_replica_routable",
+        "rankguard_replica_in_rotation",
         Kind.GAUGE,
-        "1 when the gateway may send to the replica",
+        "1 when the gateway may send to the replica and its last connection to it did not break",
         ("replica",),
     ),
     Row(
@@ -134,7 +134,7 @@ class ReplicaSample:
     """A replica at the moment of a scrape."""
 
     replica: str
-    routable: bool
+    in_rotation: bool
     outstanding_tokens: int
 
 
@@ -148,12 +148,12 @@ class ReplicaCollector(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        routable = _family("rankguard_replica_routable")
+        in_rotation = _family("rankguard_replica_in_rotation")
         outstanding = _family("rankguard_replica_outstanding_tokens")
         for sample in self._read():
-            routable.add_metric([sample.replica], float(sample.routable))
+            in_rotation.add_metric([sample.replica], float(sample.in_rotation))
             outstanding.add_metric([sample.replica], float(sample.outstanding_tokens))
-        yield routable
+        yield in_rotation
         yield outstanding
 
 

@@ -380,6 +380,15 @@ _REPLICAS = Row(
             runbooks=("ReplicaLeaking",),
         ),
         Panel(
+            Look.STATES,
+            "In rotation",
+            "Whether the gateway may send to each replica and reaches it. The watchdog's word"
+            " on it is on the fleet's dashboard.",
+            Unit.NONE,
+            (Query(f"rankguard_replica_in_rotation{_PER_REPLICA}", "{{host}} {{replica}}"),),
+            words=(Word(0, "left out", "red"), Word(1, "in rotation", "green")),
+        ),
+        Panel(
             Look.LINES,
             "Outstanding tokens",
             "Estimated tokens that the gateway sent to each replica and has no answer for.",

@@ -210,7 +210,7 @@ def _parts(
 
 def _samples(replicas: Replicas) -> Iterator[ReplicaSample]:
     for one in replicas.all():
-        yield ReplicaSample(one.id, one.routable, one.outstanding)
+        yield ReplicaSample(one.id, one.routable and one.health.reachable, one.outstanding)
 
 
 class _Scoring:

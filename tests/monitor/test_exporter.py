@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+import service.metrics
 from alerts.names import ALERT_NAMES
 from monitor.cardbook import CardView
 from monitor.cardhealth import CardState, CardVerdict
@@ -50,6 +51,14 @@ def value(text, metric, /, **labels):
             if sample.name == metric and labels.items() <= sample.labels.items():
                 return sample.value
     return None
+
+
+@pytest.mark.parametrize("family", METRICS, ids=lambda family: family.name)
+def test_no_metric_of_the_gateway_has_the_same_name(family):
+    """A sum over both would count twice."""
+    gateway = {row.name.removesuffix("_total") for row in service.metrics.GATEWAY}
+
+    assert family.name not in gateway
 
 
 @pytest.mark.parametrize("family", METRICS, ids=lambda family: family.name)

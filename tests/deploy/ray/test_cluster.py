@@ -123,7 +123,7 @@ def test_a_gateway_has_a_door_of_its_own_for_its_metrics(running):
 
     texts = until("both gateways answer", lambda: len(open_doors()) == 2 and open_doors(), 20)
 
-    assert all('rankguard_replica_routable{replica="replica-0@' in text for text in texts)
+    assert all('rankguard_replica_in_rotation{replica="replica-0@' in text for text in texts)
 
 
 def test_each_hosts_watchdog_sees_its_replicas_and_cards_and_tells_of_an_end(running, tmp_path):

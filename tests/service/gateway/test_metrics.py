@@ -56,7 +56,7 @@ async def test_a_request_is_counted(gateway):
     assert found["rankguard_cache_misses_total[]"] == 2
     assert found["rankguard_relevance_count[]"] == 3
     assert found["rankguard_relevance_bucket[('le', '+Inf')]"] == 3
-    assert found["rankguard_replica_routable[('replica', 'replica-0')]"] == 1
+    assert found["rankguard_replica_in_rotation[('replica', 'replica-0')]"] == 1
     assert found["rankguard_replica_outstanding_tokens[('replica', 'replica-0')]"] == 0
     assert found["rankguard_requests_in_flight[]"] == 0
     assert found["rankguard_ready[]"] == 1
