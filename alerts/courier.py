@@ -91,6 +91,10 @@ class Courier:
     def step(self) -> bool:
         """Try the next message that is due. False when none was tried."""
         now = self._clock()
+        if gates.is_ahead(self.gate, now):
+            # the clock was set back: nobody waits longer for that
+            self.gate = gates.set_back(self.gate, now)
+            self._outbox.hasten(self.name, now)
         if gates.ready_at(self.gate, now, self._rules.gate) > now:
             return False
         if self.gate.failed == 0:
@@ -136,14 +140,19 @@ class Courier:
             jitter=self._jitter(),
             limits=self._rules.retry,
         )
+        # the fallback first: killed in between, the try is made again, and nothing is lost
+        if decision.next is Next.DONE:
+            self._end_for_fallback(entry, now)
+        elif decision.next is not Next.AGAIN:
+            self._stand_in(entry, now)
         if decision.next is Next.AGAIN:
             self._outbox.postpone(entry, decision.at, outcome.detail)
         else:
             self._outbox.finish(entry, CLOSED_AS[decision.next], outcome.detail, now)
         if outcome.verdict is Verdict.DELIVERED:
-            self._delivered(entry, now, was_failing=was_failing)
+            self._delivered(now, was_failing=was_failing)
         else:
-            self._failed(entry, outcome, decision.next, now)
+            self._failed(outcome, now)
             # the first one, the one that opens the circuit, and then one in twenty
             loud = self.gate.failed in {0, 1, self._rules.gate.failures} or not (
                 self.gate.failed % 20
@@ -151,27 +160,29 @@ class Courier:
             level = logging.WARNING if loud else logging.DEBUG
             LOG.log(level, "alert to %s: %s: %s", self.name, decision.reason, outcome.detail)
 
-    def _delivered(self, entry: Entry, now: float, *, was_failing: bool) -> None:
+    def _delivered(self, now: float, *, was_failing: bool) -> None:
         self.tally.sent += 1
         self.tally.last_sent_at = now
         if was_failing:
             LOG.info("alert to %s: it works again", self.name)
             self._outbox.hasten(self.name, now)
+
+    def _end_for_fallback(self, entry: Entry, now: float) -> None:
+        """Who was told that it fires is told that it ended."""
         fallback = self._rules.fallback
         ended = entry.message.status is Status.RESOLVED and not entry.origin
         if fallback and ended and self._outbox.stood_in(entry, fallback):
-            # who was told that it fires is told that it ended
             self._stand_in(entry, now)
 
-    def _failed(self, entry: Entry, outcome: Outcome, then: Next, now: float) -> None:
+    def _failed(self, outcome: Outcome, now: float) -> None:
         self.tally.tries_failed += 1
         self.tally.last_error = outcome.detail
-        if not self._rules.fallback:
-            return
-        if then in {Next.FAILED, Next.EXPIRED}:
-            self._stand_in(entry, now)
         since = self.gate.failing_since
-        if since is not None and now - since >= self._rules.fallback_after_s:
+        if (
+            self._rules.fallback
+            and since is not None
+            and now - since >= self._rules.fallback_after_s
+        ):
             before = now - self._rules.fallback_after_s
             for waiting in self._outbox.stale(self.name, before, AT_ONCE):
                 self._stand_in(waiting, now)
@@ -179,6 +190,8 @@ class Courier:
     def _stand_in(self, entry: Entry, now: float) -> None:
         """Give the message to the fallback, unless it is there in another's place already."""
         fallback = self._rules.fallback
+        if not fallback:
+            return
         about_fallback = all(
             alert.name == DELIVERY_FAILING and alert.labels.get("receiver") == fallback
             for alert in entry.message.alerts
@@ -211,6 +224,7 @@ class Courier:
             left_out += entry.message.left_out
             for alert in entry.message.alerts:
                 alerts[alert.fingerprint, alert.incident] = alert
+            self._end_for_fallback(entry, now)
         message = digest(
             self.name, list(alerts.values()), now, reason="late_after_outage", left_out=left_out
         )

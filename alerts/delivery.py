@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from alerts.gate import Gate
@@ -31,7 +32,7 @@ def delivery_alerts(
     """The transitions that are due.
 
     Firing for receivers that fail for `after_s` and are not told of, resolved for those that are
-    told of and work again.
+    told of and work again or are in the settings no more.
     """
     open_ones = {alert.fingerprint: alert for alert in firing if alert.name == DELIVERY_FAILING}
     transitions: list[Alert] = []
@@ -44,6 +45,15 @@ def delivery_alerts(
         elif known is not None and courier.works:
             began = known.started_at
             transitions.append(_alert(courier.name, fp, host, began, now, status=Status.RESOLVED))
+    names = {courier.name for courier in couriers}
+    for known in open_ones.values():
+        receiver = known.labels.get("receiver", "")
+        if receiver not in names:
+            ended = _alert(
+                receiver, known.fingerprint, host, known.started_at, now, status=Status.RESOLVED
+            )
+            summary = f"{receiver} is not among the receivers any more"
+            transitions.append(replace(ended, reason="receiver_removed", summary=summary))
     return transitions
 
 

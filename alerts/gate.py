@@ -57,12 +57,28 @@ class Gate:
 
 def ready_at(gate: Gate, now: float, limits: GateLimits) -> float:
     """When the next try may be made, in Unix seconds; not after `now` when it may be made now."""
-    blocked = gate.blocked_until
-    if blocked > now + max(limits.probe_cap_s, 3600.0):  # the clock was set back
-        blocked = now
+    if is_ahead(gate, now):
+        gate = set_back(gate, now)
     tokens = _tokens(gate, now, limits)
     wait_s = 0.0 if tokens >= 1.0 else (1.0 - tokens) * 60.0 / limits.per_minute
-    return max(blocked, now + wait_s)
+    return max(gate.blocked_until, now + wait_s)
+
+
+def is_ahead(gate: Gate, now: float) -> bool:
+    """Whether the last try lies in the future: the clock was set back since."""
+    return gate.filled_at is not None and gate.filled_at > now
+
+
+def set_back(gate: Gate, now: float) -> Gate:
+    """The same gate as if its last try had been just now: what waits, waits no longer for it."""
+    by_s = max(0.0, (gate.filled_at if gate.filled_at is not None else now) - now)
+    since = gate.failing_since
+    return replace(
+        gate,
+        failing_since=None if since is None else since - by_s,
+        blocked_until=max(0.0, gate.blocked_until - by_s),
+        filled_at=now,
+    )
 
 
 def take(gate: Gate, now: float, limits: GateLimits) -> Gate:

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.database import Database
+from alerts.entry import dump, insert
 from alerts.message import Message
 from alerts.model import Alert
-from alerts.outbox import dump, insert
 from alerts.plan import StateKey
 
 LOG = logging.getLogger("rankguard.alerts")

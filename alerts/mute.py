@@ -14,6 +14,11 @@ from alerts.model import Alert, Severity
 from alerts.plan import Rules
 from alerts.silence import Silence, muting
 
+LOOK_AGAIN_S = 600.0
+"""The longest sleep within quiet hours: clocks that are put forward or back move their end."""
+
+SOON_S = 60.0
+
 
 class Mute(str, Enum):
     """The reasons, in the order in which they are looked for."""
@@ -56,8 +61,15 @@ class Ear:
 
 
 def quiet_until(rules: Rules, severity: Severity, now: float) -> float | None:
-    """When the quiet hours that hold back this severity now end; None when they do not."""
+    """When to look again at what quiet hours hold back now; None when they do not.
+
+    Their end, or earlier, and always after `now`: the hour that comes twice in autumn has the end
+    of the first one in the past, and the one that is left out in spring has no end of its own.
+    """
     if rules.quiet is None or severity not in rules.quiet_severities:
         return None
     ends = rules.quiet.ends(datetime.fromtimestamp(now, tz=rules.zone))
-    return None if ends is None else ends.timestamp()
+    if ends is None:
+        return None
+    at = ends.timestamp()
+    return now + SOON_S if at <= now else min(at, now + LOOK_AGAIN_S)

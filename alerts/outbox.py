@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import replace
 
 from alerts.database import Database
+from alerts.entry import COLUMNS, Backlog, Entry, State, entry_of, insert, readable
 from alerts.message import Message
+
+__all__ = ["Backlog", "Entry", "Outbox", "State"]
 
 KEEP_S = 7 * 86400.0
 """How long messages and transitions that are done with stay, for people to look at."""
@@ -22,49 +22,8 @@ KEEP_ROWS = 20_000
 MAX_PENDING = 10_000
 """Messages that may wait for one receiver; the oldest beyond that expire, and are counted."""
 
-_COLUMNS = "seq, body, state, attempts, next_at, detail, done_at, origin"
-
-
-_Row = tuple[int, str, str, int, float, str, "float | None", str]
 
 LOG = logging.getLogger("rankguard.alerts")
-
-
-class State(str, Enum):
-    """Where a message stands. Only `PENDING` is sent again."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    FAILED = "failed"
-    EXPIRED = "expired"
-    DIGESTED = "digested"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A message in the outbox.
-
-    Attributes:
-        origin: the receiver that this one stands in for; empty when it is its own.
-    """
-
-    seq: int
-    message: Message
-    state: State
-    attempts: int
-    next_at: float
-    detail: str
-    done_at: float | None = None
-    origin: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What one receiver has: messages by state, and when the oldest pending one was made."""
-
-    pending: int
-    failed: int
-    oldest_at: float | None
 
 
 class Outbox:
@@ -80,21 +39,21 @@ class Outbox:
 
         Args:
             horizon_s: no wait is ever longer than this, so a later time means that the clock was
-                set back, and the message is due.
+                set back, and the message is due; as is one that was never tried.
         """
         row = self._database.read(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS} FROM alert_message"  # noqa: S608 names of ours
+                f"SELECT {COLUMNS} FROM alert_message"  # noqa: S608 names of ours
                 " WHERE seq IN (SELECT MIN(seq) FROM alert_message"
                 "   WHERE receiver = ? AND state = 'pending' GROUP BY conversation)"
-                " AND (next_at <= ? OR next_at > ?) ORDER BY rank, seq LIMIT 1",
+                " AND (attempts = 0 OR next_at <= ? OR next_at > ?) ORDER BY rank, seq LIMIT 1",
                 (receiver, now, now + horizon_s),
             ).fetchone()
         )
         if row is None:
             return None
         try:
-            return _entry(row)
+            return entry_of(row)
         except (ValueError, KeyError, TypeError, AttributeError):
             self._give_up(row[0], now)
             return self.due(receiver, now, horizon_s)
@@ -114,7 +73,8 @@ class Outbox:
         """When the next try of this receiver is due; None when nothing waits."""
         row = self._database.read(
             lambda connection: connection.execute(
-                "SELECT MIN(next_at) FROM alert_message WHERE seq IN"
+                "SELECT MIN(CASE attempts WHEN 0 THEN 0 ELSE next_at END) FROM alert_message"
+                " WHERE seq IN"
                 " (SELECT MIN(seq) FROM alert_message"
                 "   WHERE receiver = ? AND state = 'pending' GROUP BY conversation)",
                 (receiver,),
@@ -157,12 +117,12 @@ class Outbox:
         """Pending messages made before `before`, oldest first."""
         rows = self._database.read(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS} FROM alert_message"  # noqa: S608 names of ours
+                f"SELECT {COLUMNS} FROM alert_message"  # noqa: S608 names of ours
                 " WHERE receiver = ? AND state = 'pending' AND created_at < ? ORDER BY seq LIMIT ?",
                 (receiver, before, limit),
             ).fetchall()
         )
-        return list(_readable(rows))
+        return list(readable(rows))
 
     def roll_up(self, entries: Sequence[Entry], message: Message, now: float) -> None:
         """Replace several waiting messages by one."""
@@ -228,12 +188,12 @@ class Outbox:
         """The newest messages first."""
         rows = self._database.read(
             lambda connection: connection.execute(
-                f"SELECT {_COLUMNS} FROM alert_message"  # noqa: S608 names of ours
+                f"SELECT {COLUMNS} FROM alert_message"  # noqa: S608 names of ours
                 " WHERE ? IN ('', state) ORDER BY seq DESC LIMIT ?",
                 ("" if state is None else state.value, limit),
             ).fetchall()
         )
-        return list(_readable(rows))
+        return list(readable(rows))
 
     def retry(self, key: str, now: float) -> bool:
         """Put a message that was given up back in line. False when there is none such."""
@@ -248,6 +208,28 @@ class Outbox:
             )
         )
 
+    def abandon(self, receivers: Sequence[str], now: float) -> int:
+        """Give up what waits for receivers other than these, which nobody would ever send.
+
+        Returns how many messages there were; they stay to be seen.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            waiting = connection.execute(
+                "SELECT DISTINCT receiver FROM alert_message WHERE state = 'pending'"
+            ).fetchall()
+            return sum(
+                connection.execute(
+                    "UPDATE alert_message SET state = 'failed', done_at = ?, detail = ?"
+                    " WHERE state = 'pending' AND receiver = ?",
+                    (now, f"receiver {name} is not in the settings any more", name),
+                ).rowcount
+                for (name,) in waiting
+                if name not in receivers
+            )
+
+        return self._database.write(work)
+
     def prune(self, receivers: Sequence[str], now: float) -> None:
         """Forget what is long done with, and expire what is over the bound."""
 
@@ -257,7 +239,8 @@ class Outbox:
                     "UPDATE alert_message SET state = 'expired', done_at = ?,"
                     " detail = 'too many messages wait for this receiver' WHERE seq IN"
                     " (SELECT seq FROM alert_message WHERE receiver = ? AND state = 'pending'"
-                    "  ORDER BY seq DESC LIMIT -1 OFFSET ?)",
+                    # what matters most and came last is kept
+                    "  ORDER BY rank, seq DESC LIMIT -1 OFFSET ?)",
                     (now, receiver, MAX_PENDING),
                 )
             for table, done in (
@@ -272,53 +255,3 @@ class Outbox:
                 )
 
         self._database.write(work)
-
-
-def _readable(rows: Iterable[_Row]) -> Iterator[Entry]:
-    for row in rows:
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            yield _entry(row)
-
-
-def insert(
-    connection: sqlite3.Connection, messages: Sequence[Message], now: float, origin: str = ""
-) -> None:
-    """Within a transaction: put messages in line; one whose key is known stays as it is."""
-    connection.executemany(
-        "INSERT OR IGNORE INTO alert_message"
-        "(key, receiver, conversation, rank, body, created_at, state, next_at, origin)"
-        " VALUES (?, ?, ?, ?, ?, ?, 'pending', ?, ?)",
-        [
-            (
-                message.key,
-                message.receiver,
-                message.group,
-                message.severity.rank,
-                dump(message.to_json()),
-                message.created_at,
-                now,
-                origin,
-            )
-            for message in messages
-        ],
-    )
-
-
-def dump(body: object) -> str:
-    """JSON as it is kept."""
-    # ASCII: SQLite takes no lone surrogates, and a log line may hold one
-    return json.dumps(body, separators=(",", ":"))
-
-
-def _entry(row: _Row) -> Entry:
-    seq, body, state, attempts, next_at, detail, done_at, origin = row
-    return Entry(
-        seq=seq,
-        message=Message.from_json(json.loads(body)),
-        state=State(state),
-        attempts=attempts,
-        next_at=next_at,
-        detail=detail,
-        done_at=done_at,
-        origin=origin,
-    )

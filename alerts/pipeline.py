@@ -106,6 +106,7 @@ class Pipeline:
             )
             for receiver, sender in senders
         )
+        self._abandon(clock())
         self._types = {receiver.name: receiver.type for receiver in settings.receivers}
         self._wake_at: float | None = clock()
         self._orders_seen: object = None
@@ -239,6 +240,11 @@ class Pipeline:
             self._pruned_at = now
             self._outbox.prune([courier.name for courier in self.couriers], now)
             self._orders.prune(now)
+
+    def _abandon(self, now: float) -> None:
+        gone = self._outbox.abandon([courier.name for courier in self.couriers], now)
+        if gone:
+            LOG.warning("alerts: %d messages waited for receivers that are gone", gone)
 
     def _heal(self) -> None:
         """Back to disk, with what this process knows in place of what the file last knew."""

@@ -28,6 +28,8 @@ class Rules:
     Attributes:
         quiet_severities: what the quiet hours hold back.
         resend_s: receiver -> seconds, for receivers that forget what is not repeated.
+        no_digest: receivers that open and close incidents and have no use for a digest.
+        receivers: the names in the settings; None: whatever the routes say.
     """
 
     routes: tuple[Route, ...]
@@ -36,6 +38,8 @@ class Rules:
     quiet: Hours | None = None
     quiet_severities: frozenset[Severity] = frozenset({Severity.WARNING, Severity.INFO})
     resend_s: Mapping[str, float] = field(default_factory=dict)
+    no_digest: frozenset[str] = frozenset()
+    receivers: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

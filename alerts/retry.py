@@ -25,12 +25,18 @@ class Next(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class RetryLimits:
-    """Seconds. The first wait is at most `base_s`, then twice as long each time up to `cap_s`."""
+    """Seconds. The first wait is at most `base_s`, then twice as long each time up to `cap_s`.
+
+    Attributes:
+        expire_tries: what is old and was tried less often is not given up: an outage of days sees
+            hundreds of tries, a clock that leapt forward (a host without a battery, at boot) few.
+    """
 
     base_s: float = 1.0
     cap_s: float = 300.0
     retry_after_cap_s: float = 3600.0
     expire_s: float = 3 * 86400.0
+    expire_tries: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def decide(
         return RetryDecision(Next.DONE, now, "delivered")
     if outcome.verdict is Verdict.REFUSED:
         return RetryDecision(Next.FAILED, now, "refused")
-    if now - created_at >= limits.expire_s:
+    if now - created_at >= limits.expire_s and attempts >= limits.expire_tries:
         return RetryDecision(Next.EXPIRED, now, "expired")
     wait_s = min(limits.cap_s, limits.base_s * 2.0 ** min(attempts - 1, 30))
     wait_s *= 0.5 + 0.5 * jitter

@@ -10,7 +10,7 @@ from alerts.labels import parse_matcher
 from alerts.model import Severity
 from alerts.plan import Rules
 from alerts.quiet import parse_hours
-from alerts.receivers import AlertmanagerReceiver, Receiver
+from alerts.receivers import AlertmanagerReceiver, PagerDutyReceiver, Receiver
 from alerts.route import Route
 from alerts.settings import AlertSettings
 from alerts.settings import Route as RouteSettings
@@ -31,6 +31,12 @@ def rules_of(settings: AlertSettings) -> Rules:
             for receiver in settings.receivers
             if isinstance(receiver, AlertmanagerReceiver)
         },
+        no_digest=frozenset(
+            receiver.name
+            for receiver in settings.receivers
+            if isinstance(receiver, AlertmanagerReceiver | PagerDutyReceiver)
+        ),
+        receivers=frozenset(receiver.name for receiver in settings.receivers),
     )
 
 

@@ -312,6 +312,49 @@ def test_an_acknowledged_or_lesser_alert_is_not_escalated(name):
     assert "boss" not in {m.receiver for m in d.wait(900)}
 
 
+def test_something_critical_is_escalated_in_a_conversation_that_a_warning_began():
+    d = desk(
+        Route(
+            ("oncall",),
+            severities=frozenset({Severity.CRITICAL}),
+            escalate_to=("boss",),
+            escalate_after_s=300,
+        ),
+        Route(("oncall",)),
+    )
+    hot = alert("GpuThermal", replica=None, gpu_uuid=GPU)
+    d.tell(hot)
+    d.wait(60)
+    d.tell(alert("GpuLost", replica=None, gpu_uuid=GPU, at=d.clock.now))
+    told = d.wait(400)
+
+    assert [m.receiver for m in told] == ["oncall", "boss"]
+
+
+def test_who_opens_and_closes_incidents_is_told_in_the_morning_what_still_fires_by_itself():
+    d = desk(
+        Route(("pager", "mail")),
+        quiet=parse_hours("14:00-15:00"),
+        no_digest=frozenset({"pager"}),
+    )
+    hot = alert("GpuThermal", replica=None, gpu_uuid=GPU)
+    d.tell(hot)
+    night = d.wait(40 * 60, step_s=10)
+    morning = d.wait(30 * 60, step_s=10)
+    d.tell(resolved(hot, d.clock.now))
+    end = d.wait(10)
+
+    assert night == []
+    assert {(m.receiver, m.kind) for m in morning} == {
+        ("pager", Kind.NOTIFY),
+        ("mail", Kind.DIGEST),
+    }
+    assert {(m.receiver, m.status.value) for m in end} == {
+        ("pager", "resolved"),
+        ("mail", "resolved"),
+    }
+
+
 def test_a_new_incident_of_an_acknowledged_cause_is_told_anew():
     d = desk()
     first = alert(incident=1)
