@@ -29,7 +29,6 @@ __all__ = [
     "Transition",
     "read_incidents",
     "read_recent",
-    "read_transitions",
     "to_json",
 ]
 
@@ -121,10 +120,6 @@ class Journal:
     def open_incidents(self) -> list[Incident]:
         return self._incidents("WHERE resolved_at IS NULL ORDER BY id")
 
-    def recent_incidents(self, limit: int) -> list[Incident]:
-        """Newest first."""
-        return self._incidents("ORDER BY id DESC LIMIT ?", (limit,))
-
     def save_replica(self, replica_id: str, state: Mapping[str, Any]) -> None:
         with translated("write"):
             self._db.execute(
@@ -184,11 +179,6 @@ class Journal:
         with translated("read"):
             return dict(self._db.execute("SELECT subject, until FROM holds").fetchall())
 
-    def recent_transitions(self, limit: int) -> list[Transition]:
-        """Newest first."""
-        with translated("read"):
-            return transitions(self._db, limit)
-
     def prune(self, before: float) -> None:
         """Forget transitions and resolved incidents that are older than a moment."""
         with translated("write"):
@@ -197,9 +187,9 @@ class Journal:
                 "DELETE FROM incidents WHERE resolved_at < ? AND told = 'resolved'", (before,)
             )
 
-    def _incidents(self, where: str, values: Sequence[Any] = ()) -> list[Incident]:
+    def _incidents(self, where: str) -> list[Incident]:
         with translated("read"):
-            return incidents(self._db, where, values)
+            return incidents(self._db, where)
 
 
 def read_incidents(path: Path, limit: int = 200) -> list[dict[str, Any]]:
@@ -219,12 +209,6 @@ def read_recent(path: Path, limit: int) -> tuple[list[Incident], list[Transition
             incidents(db, "ORDER BY id DESC LIMIT ?", (limit,)),
             transitions(db, limit),
         )
-
-
-def read_transitions(path: Path, limit: int = 200) -> list[Transition]:
-    """The newest transitions, newest first; raises JournalError."""
-    with _reader(path) as db:
-        return transitions(db, limit)
 
 
 def to_json(incident: Incident) -> dict[str, Any]:

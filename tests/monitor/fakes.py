@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from monitor.adopt import take_over
 from monitor.casebook import Casebook
 from monitor.inbox import CanarySeen, Inbox, ProgressSeen
-from monitor.journal import Journal
+from monitor.journal import Journal, read_recent
 from monitor.keeper import Tools
 from monitor.limits import LoopLimits
 from monitor.loop import Loop
@@ -241,7 +241,8 @@ class Machine:
         self.inbox = Inbox()
         self.host = host or FakeHost(self.clock, self.inbox)
         self.host.inbox = self.inbox
-        self.journal = Journal(folder / "journal.db")
+        self.path = folder / "journal.db"
+        self.journal = Journal(self.path)
         self.sink = FakeSink()
         self.casebook = Casebook(self.journal, self.sink, "host")
         self.snapshot = None
@@ -285,6 +286,10 @@ class Machine:
             self.host.probe()
             self.loop.tick()
             self.clock.pass_time(step)
+
+    def transitions(self, limit):
+        """Newest first."""
+        return read_recent(self.path, limit)[1]
 
     def view(self, replica="replica-0"):
         return next(view for view in self.snapshot.replicas if view.replica.id == replica)

@@ -86,7 +86,7 @@ class Fixture(Cards):
         self.run(3)
 
     def words(self):
-        rows = self.machine.journal.recent_transitions(50)
+        rows = self.machine.transitions(50)
         return [row.new for row in reversed(rows) if row.subject == "gpu GPU-A"]
 
     def reset_ended(self, *, ok, detail="done"):

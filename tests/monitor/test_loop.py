@@ -420,7 +420,7 @@ def test_a_slow_replica_is_told_of_and_never_restarted_for_it(machine):
 
     assert one.sink.order[1:] == [("ReplicaDegraded", "resolved")]
     assert (one.view("replica-0").replica.generation, one.generation) == (1, 1)
-    changes = [(row.subject, row.new, row.reason) for row in one.journal.recent_transitions(2)]
+    changes = [(row.subject, row.new, row.reason) for row in one.transitions(2)]
     assert changes == [
         ("replica-1", "well", "busy"),
         ("replica-1", "degraded", "slower_than_siblings"),

@@ -312,7 +312,7 @@ def test_an_orphan_of_ours_is_reaped_before_the_replica_starts_again(cards):
     one.run(2)
 
     assert (one.machine.generation, one.card_of()) == (2, "GPU-A")
-    [row] = [row for row in one.machine.journal.recent_transitions(9) if row.new == "reaped"]
+    [row] = [row for row in one.machine.transitions(9) if row.new == "reaped"]
     assert (row.reason, row.detail) == ("orphan", "pid 4000002")
 
 
