@@ -29,6 +29,9 @@ from service.request import RerankRequest
 QUICK_S = 0.02
 """Before this nobody looks whether the client is still there: most answers are done by then."""
 
+VALUES_PER_DOCUMENT = 100
+"""In a body, where more documents are allowed than by default."""
+
 LOGGED_CHARACTERS = 200
 """Of each text, where texts are logged at all."""
 
@@ -84,6 +87,7 @@ class Endpoint:
         self._intake = intake
         self._metrics = metrics
         self._limits = limits
+        self._max_values = max(json_body.MAX_VALUES, VALUES_PER_DOCUMENT * limits.max_documents)
         self._timeout_s = timeout_s
         self._instructions = dict(instructions)
         self._log_texts = log_texts
@@ -127,7 +131,7 @@ class Endpoint:
                 request.headers.get("content-type"), request.headers.get("content-encoding")
             )
             async with self._intake.body(request.headers, request.receive) as content:
-                parsed = json_body.parse(content)
+                parsed = json_body.parse(content, self._max_values)
                 del content  # the texts are held once, not twice, while they wait
                 caller = Caller(request.receive, note, key, began, began + self._timeout_s)
                 return await work(caller, parsed)

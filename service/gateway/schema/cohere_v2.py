@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from service.gateway import ranking
 from service.gateway.schema import call, cohere_v1, document, problem
 from service.gateway.schema.call import Common, Limits, Question
-from service.gateway.schema.document import Count, Texts
+from service.gateway.schema.document import Count, RankFields, Texts
 from service.gateway.schema.jina import RerankResult
 from service.gateway.scoring import Scored
 
@@ -48,7 +48,7 @@ class CohereRerankBody(BaseModel):
         None, description="the task in words, or `@name` for one from the configuration"
     )
     priority: int | None = Field(None, description="accepted, not used")
-    rank_fields: list[str] | None = Field(
+    rank_fields: RankFields | None = Field(
         None, description="fields of object documents that are scored"
     )
 
@@ -81,7 +81,7 @@ class CohereRerankCall:
                 result["document"] = self.echo[ranked.place]
             results.append(call.mark(result, ranked.score))
         meta = cohere_v1.meta("2", scored[0], warnings)
-        return to_json({"id": name, "results": results, "meta": meta})
+        return to_json({"id": name, "results": results, "meta": meta}, inf_nan_mode="null")
 
 
 def read(fields: dict[str, object], limits: Limits) -> CohereRerankCall:

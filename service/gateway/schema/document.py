@@ -21,7 +21,13 @@ class TextDocument(BaseModel):
 Texts = Annotated[list[str | TextDocument], Field(min_length=1, fail_fast=True)]
 """At least one document; the first that is wrong ends the look at the others."""
 
+RankFields = Annotated[list[str], Field(max_length=100, fail_fast=True)]
+"""Cohere v1's: the fields of object documents that are scored."""
+
 Count = Annotated[int, Field(ge=1)]
+
+MAX_DEPTH = 100
+"""Of an object document; what writes answers ends at 250."""
 
 
 def text_of(
@@ -34,7 +40,7 @@ def text_of(
     """
     if isinstance(document, str):
         return document
-    if rank_fields and list(rank_fields) != ["text"]:
+    if rank_fields and rank_fields != ["text"]:
         extra = document.model_extra or {}
         values = {"text": document.text, **extra}
         lines = [
@@ -58,17 +64,32 @@ def texts(
     Raises:
         InvalidValue: an object has no text; names its index.
     """
+    # a field named a thousand times would make a text of a thousand times its size
+    names = list(dict.fromkeys(rank_fields or ()))
     return [
-        document
-        if isinstance(document, str)
-        else text_of(document, f"documents[{index}]", rank_fields)
+        document if isinstance(document, str) else text_of(document, f"documents[{index}]", names)
         for index, document in enumerate(documents)
     ]
 
 
 def echoes(documents: object) -> tuple[object, ...]:
-    """The documents as an answer carries them: objects as they came, texts as `{text}`."""
+    """The documents as an answer carries them: objects as they came, texts as `{text}`.
+
+    Raises:
+        InvalidValue: an object nests so deeply that no answer can carry it; names its index.
+    """
     assert isinstance(documents, list)  # validated before
+    for index, document in enumerate(documents):
+        if isinstance(document, dict) and not _is_within(document, MAX_DEPTH):
+            param = f"documents[{index}]"
+            raise InvalidValue(f"{param} is nested too deeply", param=param)
     return tuple(
         {"text": document} if isinstance(document, str) else document for document in documents
+    )
+
+
+def _is_within(value: dict[str, object] | list[object], depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value
+    return depth > 0 and all(
+        _is_within(one, depth - 1) for one in inner if isinstance(one, dict | list)
     )

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from service.gateway import ranking
 from service.gateway.schema import call, cohere_v1, document, problem
 from service.gateway.schema.call import Common, Limits, Question
-from service.gateway.schema.document import Count, TextDocument, Texts
+from service.gateway.schema.document import Count, RankFields, TextDocument, Texts
 from service.gateway.scoring import Scored
 
 
@@ -52,7 +52,7 @@ class RerankBody(BaseModel):
     )
     model: str | None = Field(None, description="any name is accepted; the answer names the model")
     use_activation: bool | None = Field(None, description="false: logits instead of 0 to 1 (vLLM)")
-    rank_fields: list[str] | None = Field(
+    rank_fields: RankFields | None = Field(
         None, description="fields of object documents that are scored (Cohere v1)"
     )
     user: str | None = Field(None, description="accepted, not used")
@@ -118,7 +118,8 @@ class RerankCall:
                 "usage": call.usage(scored),
                 "results": results,
                 "meta": cohere_v1.meta("1", scored[0], warnings),
-            }
+            },
+            inf_nan_mode="null",  # a document that came with 1e999 is no JSON with Infinity
         )
 
 

@@ -96,9 +96,9 @@ def _wanted(error: ErrorDetails) -> str:
     if kind in ("greater_than_equal", "less_than_equal"):
         side = "least" if kind == "greater_than_equal" else "most"
         return f"must be at {side} {context.get('ge', context.get('le'))}"
-    if kind == "too_short":
-        return "must not be empty"
-    if kind == "string_too_short":
+    if kind == "too_long":
+        return f"must hold at most {context.get('max_length')} items"
+    if kind in ("too_short", "string_too_short"):
         return "must not be empty"
     if kind == "value_error":
         return str(context.get("error", "is not valid"))

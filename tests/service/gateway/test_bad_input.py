@@ -29,6 +29,13 @@ def with_document(document: object) -> bytes:
     return body(documents=["a", "b", "c", document])
 
 
+def nested(depth: int) -> list:
+    value: list = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 REFUSED = [
     # what was sent, status, code, param
     pytest.param(b"", 400, "malformed", None, id="no body"),
@@ -116,6 +123,44 @@ REFUSED = [
         body(instruction="@nobody"), 422, "invalid_value", "instruction", id="unknown instruction"
     ),
     pytest.param(
+        b'{"\\ud800": 1, "\\ud800": 2}', 400, "malformed", "\ufffd", id="half a pair twice as a key"
+    ),
+    pytest.param(
+        b'{"query": "\\ud800", "documents": ["a"], "x": ' + b"[" * 600 + b"]" * 600 + b"}",
+        400,
+        "malformed",
+        None,
+        id="deep lists beside half a pair",
+    ),
+    pytest.param(
+        with_document({"text": "a", "more": nested(300)}),
+        422,
+        "invalid_value",
+        "documents[3]",
+        id="a document that nests too deeply to come back",
+    ),
+    pytest.param(
+        body(rank_fields=[0] * 100_000),
+        422,
+        "invalid_value",
+        "rank_fields[0]",
+        id="100,000 numbers",
+    ),
+    pytest.param(
+        body(rank_fields=["a"] * 101),
+        422,
+        "invalid_value",
+        "rank_fields",
+        id="too many rank_fields",
+    ),
+    pytest.param(
+        body(more=[[]] * 200_000),
+        422,
+        "invalid_value",
+        "body",
+        id="200,000 values that nobody reads",
+    ),
+    pytest.param(
         body(documents=["x"] * 100_000), 422, "invalid_value", "documents", id="100,000 documents"
     ),
     pytest.param(
@@ -173,6 +218,28 @@ async def test_half_a_surrogate_pair_becomes_the_replacement_character(gateway, 
 async def test_top_n_beyond_the_list_is_all_of_it(gateway):
     reply = await gateway.post({"query": "q", "documents": ["a", "b"], "top_n": 10**30})
     assert len(reply.body["results"]) == 2
+
+
+async def test_a_field_named_twice_in_rank_fields_is_read_once(gateway, worker):
+    documents = [{"a": "x", "b": "y"}]
+    await gateway.post({"query": "q", "documents": documents, "rank_fields": ["b", "a", "b"]})
+    assert worker.documents == ["b: y\na: x"]
+
+
+async def test_a_number_beyond_all_comes_back_as_null(gateway):
+    sent = b'{"query": "q", "documents": [{"text": "a", "number": 1e999}]}'
+    for path in ("/v1/rerank", "/v2/rerank"):
+        reply = await gateway.post(
+            data=sent.replace(b"}]", b'}], "return_documents": true'), headers=JSON, path=path
+        )
+        assert reply.body["results"][0]["document"] == {"text": "a", "number": None}
+
+
+async def test_commas_and_brackets_in_texts_are_no_values(gateway, worker):
+    documents = ['1,[2],{"3":4},' * 20_000, '\\",[{' * 20_000]
+    reply = await gateway.post({"query": "q", "documents": documents})
+    assert reply.status == 200
+    assert sorted(worker.documents) == sorted(documents)
 
 
 async def test_fields_nobody_reads_are_warned_of(gateway):
