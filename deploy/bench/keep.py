@@ -29,6 +29,14 @@ class Kept:
     words: Sequence[str]
     body: dict[str, Any]
 
+    @property
+    def about(self) -> str:
+        """What was measured, and the units of the tables."""
+        run = self.body["run"]
+        what = run.get("model") or run.get("engine") or "an endpoint"
+        where = f" at {run['url']}" if run.get("url") else ""
+        return f"{what}{where}; times in milliseconds unless marked s, memory in MiB"
+
 
 def keep(folder: Path, kept: Kept, picture: Callable[[Path], None] | None) -> list[Path]:
     """Write the files; `picture` writes the PNG.
@@ -39,7 +47,8 @@ def keep(folder: Path, kept: Kept, picture: Callable[[Path], None] | None) -> li
     try:
         folder.mkdir(parents=True, exist_ok=True)
         whole = json.dumps(kept.body, ensure_ascii=False, indent=1)
-        text = markdown(kept.cells) + "".join(f"\n{each}\n" for each in kept.words)
+        text = f"{kept.about}\n\n{markdown(kept.cells)}"
+        text += "".join(f"\n{each}\n" for each in kept.words)
         files = [folder / f"{kept.name}.{ending}" for ending in ("html", "md", "json")]
         files[2].write_text(f"{whole}\n", encoding="utf-8")
         files[1].write_text(text, encoding="utf-8")
@@ -51,6 +60,7 @@ def keep(folder: Path, kept: Kept, picture: Callable[[Path], None] | None) -> li
             files[0],
             kept.title,
             kept.cells,
+            about=kept.about,
             words=kept.words,
             picture=plot,
             run=kept.body["run"],

@@ -27,6 +27,7 @@ def write(
     title: str,
     cells: Cells,
     *,
+    about: str,
     words: Sequence[str],
     picture: Path | None,
     run: Mapping[str, object],
@@ -34,6 +35,7 @@ def write(
     """Write the page.
 
     Args:
+        about: one sentence under the title.
         picture: a PNG that is put into the page.
         run: what made the result, shown as a list.
     """
@@ -52,7 +54,7 @@ def write(
     path.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<h1>{escape(title)}</h1><table><tr>{head}</tr>{body}</table>{text}{image}"
+        f"<h1>{escape(title)}</h1><p>{escape(about)}</p><table><tr>{head}</tr>{body}</table>{text}{image}"
         f"<h2>Run</h2><dl>{facts}</dl></html>\n",
         encoding="utf-8",
     )

@@ -135,6 +135,7 @@ def finish(
         print(json.dumps(kept.body, ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False, markup=False)
+    console.print(kept.about, style="dim")
     console.print(report.table(kept.cells))
     for each in kept.words:
         console.print(each)

@@ -35,7 +35,9 @@ def test_the_batch_table_has_the_json_shape_that_tools_rely_on(endpoint, tmp_pat
     assert body["run"]["url"] == endpoint.url
     assert json.loads((tmp_path / "batches.json").read_text()) == body
     assert (tmp_path / "batches.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "batches.md").read_text().startswith("| batch |")
+    about, table = (tmp_path / "batches.md").read_text().split("\n\n")[:2]
+    assert about.startswith(f"test-model at {endpoint.url}")
+    assert table.startswith("| batch |")
     page = (tmp_path / "batches.html").read_text()
     assert "data:image/png" in page
     assert "http-equiv" not in page
