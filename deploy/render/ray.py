@@ -37,6 +37,7 @@ def ray(config: Config, site: Site) -> list[Artefact]:
         "command": site.command,
         "bin": site.command.parent,
         "config_file": site.config_file,
+        "token_file": site.config_file.with_name("ray.token"),
         "targets": targets(site),
         "address_of": _address_option,
     }

@@ -32,6 +32,9 @@ from tests.waiting import free_port, until
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # as in the rendered commands: whoever has no token is refused
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": uuid.uuid4().hex,
     # how long a node's silence is borne before it counts as dead; Ray's own is half a minute
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_failure_threshold": "8",
@@ -174,8 +177,12 @@ def hosts(
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():
             patch.setenv(name, value)
+        from ray._raylet import AuthenticationTokenLoader
+        from ray._raylet import Config as RayConfig
         from ray.cluster_utils import Cluster
 
+        RayConfig.initialize("")  # it was read when Ray was imported
+        AuthenticationTokenLoader.instance().reset_cache()
         port = free_port()
         scripted = {"document_s": document_s, "script": str(folder / "script.json")}
         sections["engine"] = {"kind": "scripted", "scripted": scripted}

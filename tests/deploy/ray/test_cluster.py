@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from service.process import started_ticks
-from tests.deploy.ray.cluster import QUERY, RIGHT, WRONG, Clients, hosts
+from tests.deploy.ray.cluster import ENVIRONMENT, QUERY, RIGHT, WRONG, Clients, hosts
 from tests.deploy.ray.watchdog import watchdogs
 from tests.e2e.stack import stack
 from tests.waiting import until
@@ -183,6 +183,35 @@ def test_a_node_that_is_killed_under_load_costs_no_request(running):
 
     assert clients.failed == []
     assert clients.wrong == []
+
+
+@pytest.mark.parametrize(
+    ("token", "let_in"),
+    [
+        pytest.param(None, False, id="without a token"),
+        pytest.param("0" * 64, False, id="with another token"),
+        pytest.param(ENVIRONMENT["RAY_AUTH_TOKEN"], True, id="with the cluster's"),
+    ],
+)
+def test_a_stranger_who_reaches_rays_port_is_not_let_in(running, tmp_path, token, let_in):
+    """It is open on all addresses of the host; see `Ports` in docs/operations.md."""
+    environment = {**os.environ, **ENVIRONMENT, "HOME": str(tmp_path)}
+    del environment["RAY_AUTH_TOKEN"]
+    if token is not None:
+        environment["RAY_AUTH_TOKEN"] = token
+    program = "import ray, sys; ray.init(address=sys.argv[1]); print('in', len(ray.nodes()))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, running.cluster.address],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+    assert (done.returncode == 0, "in 3" in done.stdout) == (let_in, let_in), done.stderr
+    assert let_in or "token" in done.stderr.lower()
 
 
 def test_nothing_is_reported_to_rays_makers(running):

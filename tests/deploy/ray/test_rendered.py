@@ -93,3 +93,10 @@ def test_the_commands_name_the_hosts_and_report_nothing():
     assert "gpu-2$ /opt/rankguard/bin/ray start --address 10.0.0.11:6379 --disable" in readme
     assert readme.count("--disable-usage-stats") == 2
     assert "status --hosts 10.0.0.11:9400,gpu-2:9400" in readme
+
+
+def test_the_commands_ask_for_a_token_before_anything_of_ray_is_started():
+    readme = rendered(Site(hosts=("10.0.0.11", "gpu-2")))["README.md"]
+
+    token = "export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=/etc/rankguard/ray.token"
+    assert 0 < readme.index(token) < readme.index("ray start")
