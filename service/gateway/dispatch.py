@@ -134,7 +134,10 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
             async with self._suspects.lane(standing):
                 try:
                     lease = await self._replicas.lease(
-                        tokens, deadline=deadline, avoid=tries.failed_on
+                        tokens,
+                        deadline=deadline,
+                        avoid=tries.failed_on,
+                        alone=standing is Standing.ALONE,
                     )
                 except NoReplica as none:
                     raise self._out_of_time(none.why, deadline - began, tries) from None
@@ -240,7 +243,11 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
             if self._replicas.failed(replica, failed.failure):
                 self._metrics.ejections.inc()
             if failed.failure is Failure.LOST:
-                self._suspects.lost(replica, job)
+                self._suspects.lost(lease, job)
+            raise
+        except asyncio.CancelledError:
+            if replica.gone_at is not None:  # its connection did not break, and yet it ended
+                self._suspects.lost(lease, job)
             raise
         except InvalidValue:
             self._replicas.succeeded(replica)

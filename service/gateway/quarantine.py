@@ -1,19 +1,21 @@
 """Texts that end the engines which score them: who is suspected, who is refused. PURE.
 
-A process that ends takes innocent work with it, so one end says nothing. Whatever was in flight at
-two ends is refused for a while; where several texts were, they go on one at a time until a third
-end tells which it is. Processes that end together have a cause in common: then only texts that were
-at several of them are suspected. A text that is scored is a suspect no longer. Time comes in as
-monotonic seconds; nothing here knows HTTP or files.
+A process that ends takes innocent work with it, so one end says nothing, and neither do two:
+whoever kills all replicas meets a text where it is, and again where it is tried next. Whatever was
+in flight at two ends is tried once more, with a replica for itself; when that one ends too, it is
+refused for a while. Processes that end together have a cause in common, whether they had work or
+not: then only texts that were at several of them are suspected. A text that is scored is a suspect
+no longer. Time comes in as monotonic seconds; nothing here knows HTTP or files.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from service.embedding import EmbedJob
 from service.request import ScoreJob
@@ -22,6 +24,10 @@ Marks = tuple[bytes, ...]
 """One per text of a chunk, in order: names the text with all that an engine computes it with."""
 
 _NO_INSTRUCTION = "\0"
+_NOBODY: Mapping[str, float] = MappingProxyType({})
+
+ENDS_BEFORE_ALONE = 2
+"""Ends at which a text was in flight before it is tried alone; the next one is its own doing."""
 
 
 class Standing(str, Enum):
@@ -30,7 +36,7 @@ class Standing(str, Enum):
     FREE = "free"
     SUSPECT = "suspect"  # in flight at one end: to one replica at a time
     UNSETTLED = "unsettled"  # whether the last replica ended is known in a moment
-    ALONE = "alone"  # in flight at two ends, as others were: one such chunk at a time
+    ALONE = "alone"  # in flight at two ends: with a replica for itself, one such chunk at a time
     POISON = "poison"  # refused
 
 
@@ -63,10 +69,14 @@ class _Record:
 
 @dataclass(slots=True)
 class _Loss:
-    """Chunks whose connection to one process broke, not known yet why."""
+    """Chunks whose connection to one process broke, not known yet why.
+
+    `alone`: the one of them that had the process for itself.
+    """
 
     at: float
     chunks: list[Marks]
+    alone: Marks | None = None
 
 
 class Quarantine:
@@ -76,40 +86,51 @@ class Quarantine:
         self.limits = limits or QuarantineLimits()
         self._records: OrderedDict[bytes, _Record] = OrderedDict()
         self._losses: dict[str, _Loss] = {}
-        self._ends_of_late: list[_Loss] = []
+        self._ends_of_late: dict[str, _Loss] = {}
 
     @property
     def is_idle(self) -> bool:
         """Nobody is suspected: no chunk needs a look."""
         return not self._records and not self._losses
 
-    def lost(self, process: str, marks: Marks, now: float) -> None:
-        """The connection to this process broke while it had this chunk."""
+    def lost(self, process: str, marks: Marks, now: float, *, alone: bool = False) -> None:
+        """The connection to this process broke while it had this chunk, or had it `alone`."""
         loss = self._losses.setdefault(process, _Loss(now, []))
+        if alone:
+            loss.alone = marks
         if sum(map(len, loss.chunks)) + len(marks) <= self.limits.size:
             loss.chunks.append(marks)
 
-    def settle(self, routable: Collection[str], reachable: Collection[str], now: float) -> None:
+    def settle(
+        self,
+        routable: Collection[str],
+        reachable: Collection[str],
+        now: float,
+        departed: Mapping[str, float] = _NOBODY,
+    ) -> None:
         """Find out which broken connections were ends.
 
         Args:
             routable: processes that are there and may be used; one that is not any more ended.
             reachable: those to which the last connection did not break.
+            departed: those that were used until a moment ago and when that was over, with work in
+                flight or without.
         """
-        ended = []
+        there = {*routable} & {*reachable}
+        left = {process: at for process, at in departed.items() if process not in there}
+        ended = {}
         for process, loss in list(self._losses.items()):
             gone = process not in routable
             if now - loss.at < (self.limits.together_s if gone else self.limits.settle_s):
                 continue
             if gone or process not in reachable:
-                ended.append(loss)
+                ended[process] = loss
             else:
                 del self._losses[process]
-        for loss in ended:
-            self._ended(self._suspicious(loss, ended), now)
-        for process in [each for each, loss in self._losses.items() if loss in ended]:
-            del self._losses[process]
-        self._ends_of_late += ended
+        for process, loss in ended.items():
+            self._ended(self._suspicious(process, left), loss.alone, now)
+        for process in ended:
+            self._ends_of_late[process] = self._losses.pop(process)
         self._forget(now)
 
     def scored(self, marks: Marks) -> None:
@@ -130,9 +151,9 @@ class Quarantine:
             for loss in self._losses.values()
             if any(not set(marks).isdisjoint(chunk) for chunk in loss.chunks)
         )
-        if pending and ends + pending >= 2:
+        if pending and ends + pending >= ENDS_BEFORE_ALONE:
             return Standing.UNSETTLED
-        if ends >= 2:
+        if ends >= ENDS_BEFORE_ALONE:
             return Standing.ALONE
         return Standing.SUSPECT if ends + pending else Standing.FREE
 
@@ -144,52 +165,48 @@ class Quarantine:
             if mark in self._records and self._records[mark].poison
         ]
 
-    def _suspicious(self, loss: _Loss, ended: Sequence[_Loss]) -> list[Marks]:
-        """Its chunks; where other processes broke off with it, those that were there as well."""
+    def _suspicious(self, process: str, left: Mapping[str, float]) -> list[Marks]:
+        """Its chunks; where other processes ended with it, those that were there as well."""
+        loss = self._losses[process]
+        # what a broken connection tells of a process is more than that it is not there any more
+        broken = {**self._ends_of_late, **self._losses}
+        ends = {**left, **{other: each.at for other, each in broken.items()}}
         others = [
             other
-            for other in (*self._losses.values(), *ended, *self._ends_of_late)
-            if other is not loss and abs(other.at - loss.at) <= self.limits.together_s
+            for other, at in ends.items()
+            if other != process and abs(at - loss.at) <= self.limits.together_s
         ]
         if not others:
             return loss.chunks
-        elsewhere = {mark for other in others for chunk in other.chunks for mark in chunk}
+        elsewhere = {
+            mark
+            for other in others
+            if other in broken
+            for chunk in broken[other].chunks
+            for mark in chunk
+        }
         return [chunk for chunk in loss.chunks if not elsewhere.isdisjoint(chunk)]
 
-    def _ended(self, chunks: Sequence[Marks], now: float) -> None:
-        """A process ended with these chunks in flight; one that alone stands out is guilty."""
-        alone = [chunk for chunk in chunks if self._ends(chunk) >= 2]
-        again = [chunk for chunk in chunks if self._ends(chunk) >= 1]
-        # a chunk and its hedge, or equal texts of two callers, are one and the same
-        guilty = set(alone or again)
-        if len(guilty) == 1:
-            self._convict(guilty.pop(), now)
-            return
+    def _ended(self, chunks: Sequence[Marks], alone: Marks | None, now: float) -> None:
+        """A process ended with these chunks in flight; the one that had it for itself is guilty."""
         for mark in {mark for chunk in chunks for mark in chunk}:
-            record = self._records.pop(mark, None)
-            ends = 1 if record is None else record.ends + 1
-            until = now + self.limits.suspect_s
-            self._records[mark] = _Record(ends, until, record is not None and record.poison)
+            record = self._records.pop(mark, None) or _Record(0, now)
+            guilty = chunks == [alone] and record.ends >= ENDS_BEFORE_ALONE
+            record.ends += 1
+            record.poison |= guilty
+            record.until = now + (self.limits.refuse_s if guilty else self.limits.suspect_s)
+            self._records[mark] = record
         while len(self._records) > self.limits.size:
             self._records.popitem(last=False)
-
-    def _convict(self, chunk: Marks, now: float) -> None:
-        """Those of its texts that were at the earlier end too; the others came along."""
-        for mark in chunk:
-            record = self._records.pop(mark, None)
-            if record is not None:
-                until = now + self.limits.refuse_s
-                self._records[mark] = _Record(record.ends + 1, until, poison=True)
-
-    def _ends(self, chunk: Marks) -> int:
-        records = (self._records.get(mark) for mark in chunk)
-        return max((record.ends for record in records if record and not record.poison), default=0)
 
     def _forget(self, now: float) -> None:
         for mark in [mark for mark, record in self._records.items() if record.until <= now]:
             del self._records[mark]
         late_s = self.limits.settle_s + self.limits.together_s
-        self._ends_of_late = [each for each in self._ends_of_late if now - each.at <= late_s]
+        for process in [
+            each for each, loss in self._ends_of_late.items() if now - loss.at > late_s
+        ]:
+            del self._ends_of_late[process]
 
 
 def marks_of(job: ScoreJob | EmbedJob) -> Marks:

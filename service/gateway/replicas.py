@@ -9,7 +9,7 @@ import asyncio
 import collections
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from service.gateway import routing
 from service.gateway.directory import Directory, Seen
@@ -26,6 +26,9 @@ DISTRUST = "canary_"
 GONE_AFTER_S = 1.0
 """A worker that ends in order answers, then removes its manifest: so long for the last answers."""
 
+DEPARTED_S = 10.0
+"""Departures are known for longer than quarantine.py compares their times."""
+
 
 class NoReplica(Exception):
     """None could take the chunk before its deadline; `why` says what stood in the way."""
@@ -36,14 +39,18 @@ class NoReplica(Exception):
 
 
 class Lease:
-    """Room for one chunk on one replica; `release` is to be called exactly once."""
+    """Room for one chunk on one replica; `release` is to be called exactly once.
 
-    __slots__ = ("_owner", "replica", "tokens")
+    `alone`: nothing else has room on the replica until then.
+    """
 
-    def __init__(self, owner: Replicas, replica: Replica, tokens: int) -> None:
+    __slots__ = ("_owner", "alone", "replica", "tokens")
+
+    def __init__(self, owner: Replicas, replica: Replica, tokens: int, *, alone: bool) -> None:
         self._owner = owner
         self.replica = replica
         self.tokens = tokens
+        self.alone = alone
         replica.outstanding += tokens
 
     def release(self) -> None:
@@ -70,6 +77,7 @@ class Replicas:
         self._clock = clock
         self._replicas: dict[str, Replica] = {}
         self._leaving: list[Replica] = []
+        self._departed: dict[str, float] = {}
         self._waiting: collections.deque[asyncio.Event] = collections.deque()
         self._fingerprint = ""
         self._model = ""
@@ -85,6 +93,11 @@ class Replicas:
 
     def routable(self) -> list[Replica]:
         return [one for one in self._replicas.values() if one.routable]
+
+    @property
+    def departed(self) -> Mapping[str, float]:
+        """Replicas that could be used until a moment ago, by key, and when that was over."""
+        return self._departed
 
     @property
     def waiting(self) -> int:
@@ -150,10 +163,13 @@ class Replicas:
                 logger.info("replica changed", extra={"replica": replica.id, "reason": reason})
             if replica.routable and not may and reason.startswith(DISTRUST):
                 self.distrusted += 1
+            if not may:
+                self._note_departure(replica)
             replica.manifest, replica.routable, replica.reason = one.manifest, may, reason
             current[key] = replica
         ids = {one.id for one in current.values()}
         for replica in self._replicas.values():
+            self._note_departure(replica)
             # where the next generation runs already, the last one does not answer any more
             replica.routable = False
             replica.gone_at = now - GONE_AFTER_S if replica.id in ids else now
@@ -166,6 +182,13 @@ class Replicas:
         self._abandon(now)
         self._choose_fingerprint()
         self.wake()
+
+    def _note_departure(self, replica: Replica) -> None:
+        """To be called before what makes it unusable is noted."""
+        if replica.routable and replica.health.reachable:
+            now = self._clock()
+            recent = {key: at for key, at in self._departed.items() if now - at <= DEPARTED_S}
+            self._departed = {**recent, replica.key: now}
 
     def _abandon(self, now: float) -> None:
         """End what still waits for an answer of a generation that is no more."""
@@ -207,14 +230,25 @@ class Replicas:
         )
         if choice.key is None:
             return None, choice
-        return Lease(self, self._replicas[choice.key], tokens), choice
+        # routing gives no replica to a chunk of this size but an idle one, and then to nobody else
+        alone = tokens >= self._capacity
+        return Lease(self, self._replicas[choice.key], tokens, alone=alone), choice
 
-    async def lease(self, tokens: int, *, deadline: float, avoid: Collection[str] = ()) -> Lease:
-        """Room on a replica, waiting for it in turn.
+    async def lease(
+        self,
+        tokens: int,
+        *,
+        deadline: float,
+        avoid: Collection[str] = (),
+        alone: bool = False,
+    ) -> Lease:
+        """Room on a replica, or all of it for one chunk `alone`, waiting for it in turn.
 
         Raises:
             NoReplica: the deadline passed.
         """
+        if alone:
+            tokens = max(tokens, self._capacity)
         if not self._waiting:
             lease, _ = self.try_lease(tokens, avoid)
             if lease is not None:
@@ -269,8 +303,11 @@ class Replicas:
     def failed(self, replica: Replica, failure: Failure) -> bool:
         """Note a failure. True when the replica is ejected by it."""
         before = replica.health
-        replica.health = routing.after_failure(before, failure, self._clock())
-        ejected = replica.health.failures > before.failures
+        after = routing.after_failure(before, failure, self._clock())
+        if not after.reachable:
+            self._note_departure(replica)
+        replica.health = after
+        ejected = after.failures > before.failures
         if ejected:
             logger.warning(
                 "replica ejected", extra={"replica": replica.id, "reason": failure.value}

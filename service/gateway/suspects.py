@@ -12,8 +12,7 @@ from prometheus_client import Counter
 from service.embedding import EmbedJob
 from service.errors import PoisonRequest
 from service.gateway.quarantine import Quarantine, Standing, marks_of
-from service.gateway.replica import Replica
-from service.gateway.replicas import Replicas
+from service.gateway.replicas import Lease, Replicas
 from service.request import ScoreJob
 
 LOOK_S = 0.05
@@ -66,6 +65,7 @@ class Suspects:
             {one.key for one in routable},
             {one.key for one in routable if one.health.reachable},
             self._clock(),
+            self._replicas.departed,
         )
         return self._quarantine.standing(marks_of(job))
 
@@ -73,9 +73,10 @@ class Suspects:
         """What to hold while the chunk travels."""
         return self._lane if standing is Standing.ALONE else contextlib.nullcontext()
 
-    def lost(self, replica: Replica, job: Job) -> None:
+    def lost(self, lease: Lease, job: Job) -> None:
         """The connection to the replica broke while it had the chunk."""
-        self._quarantine.lost(replica.key, marks_of(job), self._clock())
+        key = lease.replica.key
+        self._quarantine.lost(key, marks_of(job), self._clock(), alone=lease.alone)
 
     def scored(self, job: Job) -> None:
         if not self._quarantine.is_idle:

@@ -368,8 +368,6 @@ _APP = replace(
     tolerates=frozenset({"GpuXid"}),
     check=only_the_first,
 )
-# a request that was in flight at the ends of two replicas is refused, as it must be
-_ALL_AT_ONCE = Bounds(detected_s=5.0, recovered_s=15.0, may_refuse=True)
 _TOLD = replace(
     _CARD,
     bounds=Bounds(),
@@ -553,8 +551,6 @@ ROWS: tuple[Fault, ...] = (
         name="no card is left, then they are back",
         layout=replace(EIGHT, cards=2),
         injure=_all_lost,
-        bounds=_ALL_AT_ONCE,
-        tolerates=_FOLLOWS | {"PoisonRequest"},
         restarts=(2, 2),
         mend=_wait_without_a_card,
         check=lambda _course: (),
@@ -566,8 +562,6 @@ ROWS: tuple[Fault, ...] = (
         name="eight cards lost at once",
         layout=replace(EIGHT, replicas=4),
         injure=_all_lost,
-        bounds=_ALL_AT_ONCE,
-        tolerates=_FOLLOWS | {"PoisonRequest"},
         restarts=(4, 4),
         detected=_all_are_told,
         mend=heal,

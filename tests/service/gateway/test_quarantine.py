@@ -13,28 +13,36 @@ BAD, GOOD, OTHER, THIRD = (marks_of(ScoreJob("1", "q", (text,), 1.0)) for text i
 
 
 class Story:
-    """Processes end one after the other with chunks in flight; each end is told a second later."""
+    """Processes end with chunks in flight, each time long after the last; each end is told."""
 
     def __init__(self, limits: QuarantineLimits = LIMITS) -> None:
         self.quarantine = Quarantine(limits)
         self.now = 0.0
         self.ends = 0
 
-    def end(self, *chunks) -> Story:
+    def end(self, *chunks, alone=False, idle_left_after_s=None) -> Story:
+        """`alone`: the one chunk had it for itself. Another one, which was idle, may leave too."""
         self.ends += 1
         for chunk in chunks:
-            self.quarantine.lost(f"p{self.ends}", chunk, self.now)
-        self.now += 1.0
-        self.quarantine.settle(set(), set(), self.now)
+            self.quarantine.lost(f"p{self.ends}", chunk, self.now, alone=alone)
+        departed = {f"p{self.ends}": self.now + 0.2}
+        if idle_left_after_s is not None:
+            departed[f"idle-{self.ends}"] = self.now + idle_left_after_s
+        self.now += 5.0
+        self.quarantine.settle(set(), set(), self.now, departed)
         return self
 
     def end_together(self, *processes) -> Story:
+        """One list of chunks for each; one that is empty was idle."""
+        departed = {}
         for number, chunks in enumerate(processes):
+            key = f"p{self.ends}-{number}"
+            departed[key] = self.now + 0.3
             for chunk in chunks:
-                self.quarantine.lost(f"p{self.ends}-{number}", chunk, self.now)
+                self.quarantine.lost(key, chunk, self.now)
         self.ends += 1
         self.now += 5.0
-        self.quarantine.settle(set(), set(), self.now)
+        self.quarantine.settle(set(), set(), self.now, departed)
         return self
 
     def scored(self, *chunks) -> Story:
@@ -46,52 +54,60 @@ class Story:
         return [self.quarantine.standing(chunk).value for chunk in chunks]
 
 
+def poisoned(limits: QuarantineLimits = LIMITS) -> Story:
+    return Story(limits).end(BAD).end(BAD).end(BAD, alone=True)
+
+
 @pytest.mark.parametrize(
     ("story", "bad", "good"),
     [
         pytest.param(Story(), "free", "free", id="nothing ended"),
         pytest.param(Story().end(BAD), "suspect", "free", id="one end says nothing"),
-        pytest.param(Story().end(BAD).end(BAD), "poison", "free", id="two ends do"),
+        pytest.param(Story().end(BAD).end(BAD), "alone", "free", id="two ask for a third"),
+        pytest.param(poisoned(), "poison", "free", id="which tells, when nothing else was there"),
         pytest.param(
-            Story().end(BAD, GOOD).scored(GOOD).end(BAD, OTHER),
-            "poison",
+            Story().end(BAD).end(BAD).end(BAD, GOOD), "alone", "suspect", id="something else was"
+        ),
+        pytest.param(
+            Story().end(BAD, alone=True).end(BAD, alone=True),
+            "alone",
             "free",
-            id="what was scored in between is innocent",
+            id="two ends of replicas that happened to have nothing else",
         ),
         pytest.param(
             Story().end(BAD, GOOD).end(BAD, GOOD), "alone", "alone", id="two were at both ends"
         ),
         pytest.param(
-            Story().end(BAD, GOOD).end(BAD, GOOD).end(BAD, OTHER),
+            Story().end(BAD, GOOD).end(BAD, GOOD).end(BAD, alone=True),
             "poison",
             "alone",
             id="the one that travelled alone at the third",
         ),
         pytest.param(
-            Story().end(BAD, GOOD).end(BAD, GOOD).scored(GOOD).end(BAD),
+            Story().end(BAD, GOOD).end(BAD, GOOD).scored(GOOD).end(BAD, alone=True),
             "poison",
             "free",
             id="the other one was scored",
         ),
+        pytest.param(
+            Story().end(BAD).end(BAD).scored(BAD).end(BAD, alone=True),
+            "suspect",
+            "free",
+            id="it was scored, late",
+        ),
         pytest.param(Story().end(BAD).scored(BAD).end(BAD), "suspect", "free", id="it was scored"),
         pytest.param(Story().end(BAD).end(OTHER), "suspect", "free", id="another one's end"),
-        pytest.param(Story().end(BAD).end(BAD, BAD), "poison", "free", id="a chunk and its hedge"),
-        pytest.param(
-            Story().end(BAD).end(BAD).scored(BAD),
-            "poison",
-            "free",
-            id="a late answer",
-        ),
+        pytest.param(Story().end(BAD).end(BAD, BAD), "alone", "free", id="a chunk and its hedge"),
     ],
 )
 def test_who_is_refused_follows_from_who_was_there(story, bad, good):
     assert story.standing(BAD, GOOD) == [bad, good]
 
 
-def test_a_chunk_is_refused_for_the_texts_that_were_at_both_ends():
+def test_a_chunk_is_refused_for_the_texts_that_were_at_all_three_ends():
     first = marks_of(ScoreJob("1", "q", ("good", "bad"), 1.0))
     again = marks_of(ScoreJob("2", "q", ("bad", "new"), 1.0))
-    story = Story().end(first).end(again)
+    story = Story().end(first).end(again).end(again, alone=True)
     later = marks_of(ScoreJob("3", "q", ("new", "fine", "bad"), 1.0))
 
     assert story.quarantine.standing(later) is Standing.POISON
@@ -99,18 +115,33 @@ def test_a_chunk_is_refused_for_the_texts_that_were_at_both_ends():
 
 
 def test_a_chunk_that_others_only_met_once_is_not_blamed_for_a_known_poison():
-    story = Story().end(BAD).end(BAD, GOOD).end(GOOD)
+    story = poisoned().end(BAD, GOOD)
 
     assert story.standing(BAD, GOOD) == ["poison", "suspect"]
 
 
+def test_a_text_that_ends_engines_ends_three_at_most():
+    """As the gateway sends it: not while it is unsettled, and alone when it is to be."""
+    quarantine = Quarantine(LIMITS)
+    now, ends = 0.0, 0
+    while (standing := quarantine.standing(BAD)) is not Standing.POISON:
+        if standing is not Standing.UNSETTLED:
+            quarantine.lost(f"p{ends}", BAD, now, alone=standing is Standing.ALONE)
+            ends += 1
+        now += 0.05
+        departed = {f"p{number}": now for number in range(ends)}
+        quarantine.settle(set(), set(), now, departed)
+
+    assert ends == 3
+
+
 @pytest.mark.parametrize(
     ("seconds", "standing"),
-    [pytest.param(299, "poison", id="for a while"), pytest.param(301, "free", id="not for ever")],
+    [pytest.param(299, "poison", id="for a while"), pytest.param(306, "free", id="not for ever")],
 )
 def test_a_refusal_ends(seconds, standing):
-    story = Story().end(BAD).end(BAD)
-    story.quarantine.settle(set(), set(), story.now + seconds)
+    story = poisoned()
+    story.quarantine.settle(set(), set(), story.now - 5.0 + seconds)
 
     assert story.standing(BAD) == [standing]
 
@@ -120,10 +151,10 @@ def test_a_refusal_ends(seconds, standing):
     [
         pytest.param({"p2"}, {"p2"}, 1.0, "unsettled", id="not known yet"),
         pytest.param({"p2"}, set(), 1.0, "unsettled", id="refuses connections, for a moment"),
-        pytest.param({"p2"}, set(), 2.5, "poison", id="refuses them still: it ended"),
+        pytest.param({"p2"}, set(), 2.5, "alone", id="refuses them still: it ended"),
         pytest.param({"p2"}, {"p2"}, 2.5, "suspect", id="it answers: only the connection broke"),
         pytest.param(set(), set(), 0.5, "unsettled", id="others may be ending with it"),
-        pytest.param(set(), set(), 1.0, "poison", id="another generation took its place"),
+        pytest.param(set(), set(), 1.0, "alone", id="another generation took its place"),
     ],
 )
 def test_a_broken_connection_is_no_end_until_the_process_is_gone(
@@ -140,9 +171,9 @@ def test_a_broken_connection_is_no_end_until_the_process_is_gone(
     ("apart_s", "first", "second", "bad", "good"),
     [
         pytest.param(0.1, BAD, GOOD, "free", "free", id="together, each with its own"),
-        pytest.param(0.1, BAD, BAD, "poison", "free", id="together, with the same"),
+        pytest.param(0.1, BAD, BAD, "alone", "free", id="together, with the same"),
         pytest.param(1.5, BAD, GOOD, "suspect", "suspect", id="one after the other"),
-        pytest.param(1.5, BAD, BAD, "poison", "free", id="one after the other, with the same"),
+        pytest.param(1.5, BAD, BAD, "alone", "free", id="one after the other, with the same"),
     ],
 )
 def test_processes_that_end_together_have_a_cause_in_common(apart_s, first, second, bad, good):
@@ -155,12 +186,42 @@ def test_processes_that_end_together_have_a_cause_in_common(apart_s, first, seco
     assert story.standing(BAD, GOOD) == [bad, good]
 
 
-def test_a_host_whose_replicas_are_killed_again_and_again_refuses_nobody():
+@pytest.mark.parametrize(
+    "processes",
+    [
+        pytest.param([(BAD, OTHER), (GOOD, THIRD)], id="each with its own work"),
+        pytest.param([(BAD, GOOD, OTHER, THIRD), ()], id="one of them idle"),
+    ],
+)
+def test_a_host_whose_replicas_are_killed_again_and_again_suspects_nobody(processes):
     story = Story()
     for _ in range(5):
-        story.end_together((BAD, OTHER), (GOOD, THIRD))
+        story.end_together(*processes)
 
     assert story.standing(BAD, GOOD, OTHER, THIRD) == ["free"] * 4
+
+
+@pytest.mark.parametrize(
+    ("idle_left_after_s", "standing"),
+    [
+        pytest.param(None, "poison", id="nobody else ended"),
+        pytest.param(0.5, "alone", id="an idle one ended too"),
+        pytest.param(-0.5, "alone", id="it had ended just before"),
+        pytest.param(2.0, "poison", id="it ended later"),
+    ],
+)
+def test_the_third_end_tells_nothing_when_another_replica_left_with_it(idle_left_after_s, standing):
+    story = Story().end(BAD).end(BAD).end(BAD, alone=True, idle_left_after_s=idle_left_after_s)
+
+    assert story.standing(BAD) == [standing]
+
+
+def test_a_replica_that_was_away_for_a_moment_did_not_end():
+    story = Story().end(BAD).end(BAD)
+    story.quarantine.lost("p3", BAD, story.now, alone=True)
+    story.quarantine.settle({"other"}, {"other"}, story.now + 1.0, {"other": story.now})
+
+    assert story.standing(BAD) == ["poison"]
 
 
 def test_what_is_remembered_is_bounded():

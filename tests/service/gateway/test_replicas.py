@@ -79,6 +79,20 @@ class TestLeases:
         first.release()
         await asyncio.wait_for(asyncio.gather(large, small), 1.0)
 
+    async def test_one_chunk_alone_waits_for_an_idle_replica_and_has_all_of_it(self, replicas):
+        replicas.update(seen(manifest()))
+        first = await replicas.lease(1, deadline=soon())
+        alone = asyncio.create_task(replicas.lease(1, deadline=soon(), alone=True))
+        other = await waiting(replicas, 1)
+        await asyncio.sleep(0.01)
+        assert not alone.done()
+        first.release()
+        lease = await asyncio.wait_for(alone, 1.0)
+        await asyncio.sleep(0.01)
+        assert (first.alone, lease.alone, other.done()) == (False, True, False)
+        lease.release()
+        assert not (await asyncio.wait_for(other, 1.0)).alone
+
     async def test_who_leaves_the_queue_lets_the_next_one_go_on(self, replicas):
         replicas.update(seen(manifest()))
         await replicas.lease(60, deadline=soon())
@@ -225,3 +239,53 @@ class TestDirectory:
         replicas_dir(tmp_path).rename(tmp_path / "elsewhere")
         with pytest.raises(FileNotFoundError):
             directory.read()
+
+
+class TestDepartures:
+    """What tells quarantine.py that replicas ended together, whether they had work or not."""
+
+    @pytest.mark.parametrize(
+        "then",
+        [
+            pytest.param([Seen(manifest(), Verdict(1, False, "process_gone"))], id="verdict"),
+            pytest.param([], id="manifest gone"),
+            pytest.param(seen(manifest(generation=2)), id="next generation"),
+        ],
+    )
+    def test_a_replica_that_cannot_be_used_any_more_has_departed(self, replicas, clock, then):
+        replicas.update([Seen(manifest(watched=True), Verdict(1, True, "healthy"))])
+        before = clock()
+        replicas.update(
+            [replace(one, manifest=replace(one.manifest, watched=True)) for one in then]
+        )
+        (at,) = replicas.departed.values()
+        assert before <= at <= clock()
+        assert [key.rpartition("/")[0] for key in replicas.departed] == ["replica-0/1/101"]
+
+    def test_so_has_one_that_does_not_accept_connections_once(self, replicas, clock):
+        replicas.update(seen(manifest()))
+        one = replicas.all()[0]
+        replicas.failed(one, Failure.UNREACHABLE)
+        first = dict(replicas.departed)
+        clock.ahead = 5.0
+        replicas.failed(one, Failure.UNREACHABLE)
+        replicas.update([])
+        assert len(first) == 1
+        assert replicas.departed == first
+
+    def test_one_that_failed_and_answers_has_not(self, replicas):
+        replicas.update(seen(manifest()))
+        for _ in range(5):
+            replicas.failed(replicas.all()[0], Failure.ERROR)
+        assert not replicas.departed
+
+    def test_one_that_never_could_be_used_has_not(self, replicas):
+        replicas.update(seen(manifest(state=WorkerState.LOADING)))
+        replicas.update([])
+        assert not replicas.departed
+
+    def test_old_departures_are_forgotten_when_there_are_new_ones(self, replicas, clock):
+        for generation in range(50):
+            replicas.update(seen(manifest(generation=generation)))
+            clock.ahead += 1.0
+        assert 0 < len(replicas.departed) <= 11
