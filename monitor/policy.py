@@ -41,12 +41,15 @@ class PolicyLimits:
         rearm_s: a replica whose budget was spent gets another chance after so long.
         abandon_s: a process that SIGKILL does not end within this is left behind: the kernel
             holds it, and the service cannot wait for that.
+        observing: somebody else starts and ends replicas. One that was told to end was meant to,
+            and none is given up: whatever process comes next under its name is taken.
     """
 
     backoff: BackoffLimits = field(default_factory=BackoffLimits)
     drain_timeout_s: float = 35.0
     rearm_s: float = 900.0
     abandon_s: float = 30.0
+    observing: bool = False
 
 
 def decide(  # noqa: PLR0911 - one return for each phase
@@ -125,6 +128,8 @@ def _stopping(replica: Replica, verdict: Verdict, limits: PolicyLimits, now: flo
 def _running(
     replica: Replica, verdict: Verdict, around: Surroundings, limits: PolicyLimits, now: float
 ) -> Decision:
+    if limits.observing and _was_told_to_end(replica, verdict):
+        return _left(replica, now)
     if verdict.health is Health.DEAD:
         return _died(replica, verdict, around, limits, now)
     if verdict.health in {Health.HUNG, Health.WRONG, Health.LOST}:
@@ -139,6 +144,29 @@ def _running(
         kept = replace(kept, failures=0)
     kept, told = _told_of_pace(kept, verdict)
     return Decision(kept, told, verdict.reason)
+
+
+def _was_told_to_end(replica: Replica, verdict: Verdict) -> bool:
+    """It ended in order, or is on its way and says nothing more; whoever told it waits for it."""
+    silent = verdict.health is Health.HUNG and replica.route_reason is Reason.DRAINING
+    return silent or (verdict.health is Health.DEAD and verdict.reason is Reason.DRAINED)
+
+
+def _left(replica: Replica, now: float) -> Decision:
+    gone = replace(
+        replica,
+        phase=Phase.STOPPED,
+        reason=Reason.DRAINED,
+        since=now,
+        start_at=now,
+        failures=0,
+        serving_since=None,
+        routable=False,
+        route_reason=Reason.DRAINED,
+        troubled=False,
+        degraded=False,
+    )
+    return Decision(gone, (CloseIncidents(Reason.DRAINED),), Reason.DRAINED)
 
 
 def _told_of_pace(replica: Replica, verdict: Verdict) -> tuple[Replica, tuple[Action, ...]]:
@@ -236,9 +264,11 @@ def _after_end(
     if refused is not None:
         rearm_at = now + limits.rearm_s if refused is Reason.BUDGET_SPENT else None
         page = OpenIncident(CRASH_LOOP, refused, verdict.detail, page=True)
+        if limits.observing:
+            return replace(ended, phase=Phase.STOPPED, start_at=now), (*told, page)
         failed = replace(ended, phase=Phase.FAILED, reason=refused, rearm_at=rearm_at)
         return failed, (*told, page)
-    wait_s = delay_s(failures, limits.backoff, around.chance)
+    wait_s = 0.0 if limits.observing else delay_s(failures, limits.backoff, around.chance)
     again = replace(
         ended,
         phase=Phase.STOPPED,

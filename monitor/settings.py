@@ -229,6 +229,7 @@ class MonitorSettings(BaseModel):
             ),
             drain_timeout_s=self.drain_timeout_s,
             rearm_s=self.rearm_s,
+            observing=self.actuator == "observe",
         )
 
     def scaling_limits(self) -> ScalingLimits:

@@ -5,25 +5,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from monitor.model import Identity, Manifest, ProcessSample, Reason
+from monitor.model import Identity, Manifest, ProcessSample, Reason, WorkerState
 from monitor.ports import ActuatorError, Board
 from monitor.probes.process import cpu_of, exists, group
 from monitor.window import CpuSample
+
+_DRAINED = 0  # the exit code of a worker that was told to end and did
 
 log = logging.getLogger("rankguard.watchdog")
 
 
 class ObservingActuator:
-    """Implements `Actuator`: a start is finding a worker that runs, an end is waiting for it."""
+    """Implements `Actuator`: a start is finding a worker that runs, an end is waiting for it.
+
+    Whose child a worker is, is not known here, nor how it exited; that it was told to end is: a
+    worker that drains says so, and takes its manifest away at its end. Any other end leaves it.
+    """
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._condemned: set[Identity] = set()
+        self._known: dict[Identity, Manifest] = {}  # what each said of itself last
 
     def may_start(self, replica_id: str) -> Reason | None:
         """None when a worker of this name runs that was not given up."""
         manifest = self._board.manifest(replica_id)
         if manifest is None or manifest.identity in self._condemned:
+            return Reason.OBSERVING
+        if manifest.state is WorkerState.DRAINING:
             return Reason.OBSERVING
         return None if self.adopt(manifest.identity) else Reason.OBSERVING
 
@@ -32,6 +41,7 @@ class ObservingActuator:
         manifest = self._board.manifest(replica_id)
         if manifest is None or not self.adopt(manifest.identity):
             raise ActuatorError("nobody has started it")
+        self._known[manifest.identity] = manifest
         return manifest.identity
 
     def adopt(self, identity: Identity) -> bool:
@@ -40,9 +50,30 @@ class ObservingActuator:
 
     def look(self, identity: Identity) -> ProcessSample:
         stat = exists(identity)
-        if stat is None or stat.state in {"Z", "X"}:
+        running = stat is not None and stat.state not in {"Z", "X"}
+        if self._left_in_order(identity, running=running):
+            return ProcessSample(alive=False, exit_code=_DRAINED)
+        if stat is None or not running:
             return ProcessSample(alive=False)
         return ProcessSample(alive=True, state=stat.state)
+
+    def _left_in_order(self, identity: Identity, *, running: bool) -> bool:
+        """Whether it has drained, or was ended while it did; its process may go on for a while."""
+        known = self._known.get(identity) or self._find(identity)
+        if known is None:
+            # an earlier watchdog knew it: it had a manifest then
+            return not running
+        found = self._board.manifest(known.id)
+        if found is None:
+            return True
+        if found.identity == identity:
+            self._known[identity] = found
+            return not running and found.state is WorkerState.DRAINING
+        # the next one of this name counts on from a manifest that it finds
+        return found.generation <= known.generation
+
+    def _find(self, identity: Identity) -> Manifest | None:
+        return next((one for one in self._board.manifests() if one.identity == identity), None)
 
     def cpu(self, identity: Identity) -> CpuSample:
         return cpu_of(group(identity))
@@ -60,7 +91,7 @@ class ObservingActuator:
         return 0
 
     def release(self, identity: Identity) -> None:
-        del identity
+        self._known.pop(identity, None)
 
     def close(self) -> None:
         return

@@ -271,3 +271,56 @@ def test_deciding_twice_on_the_same_facts_is_harmless():
 
     assert twice.replica == once.replica
     assert kinds(twice) == [Kill]
+
+
+OBSERVING = replace(LIMITS, observing=True)
+LEFT = Verdict(Health.DEAD, Reason.DRAINED, "exit code 0")
+
+
+def observed(replica, verdict):
+    return decide(replica, verdict, Surroundings(), OBSERVING, NOW)
+
+
+@pytest.mark.parametrize(
+    ("replica", "verdict"),
+    [
+        pytest.param(SERVING, LEFT, id="it drained and ended"),
+        pytest.param(STARTING, LEFT, id="it was told to end before it served"),
+        pytest.param(
+            replace(SERVING, route_reason=Reason.DRAINING), HUNG, id="it is silent while it drains"
+        ),
+    ],
+)
+def test_who_ends_in_order_under_somebody_elses_hand_is_no_incident(replica, verdict):
+    decision = observed(replica, verdict)
+
+    assert decision.replica.phase is Phase.STOPPED
+    assert decision.reason is Reason.DRAINED
+    assert not decision.replica.routable
+    assert kinds(decision) == [CloseIncidents]
+
+
+@pytest.mark.parametrize("verdict", [DEAD, HUNG], ids=["killed", "hung"])
+def test_any_other_end_is_told_by_an_observer_as_well(verdict):
+    assert observed(SERVING, verdict).actions[0].name in {"ReplicaDead", "ReplicaHung"}
+
+
+def test_an_end_in_order_that_nobody_asked_for_is_an_incident_where_replicas_are_ours():
+    assert decided(SERVING, LEFT).actions[0].name == "ReplicaDead"
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        pytest.param(Verdict(Health.DEAD, Reason.START_FAILED_FOR_GOOD), id="for good"),
+        pytest.param(DEAD, id="the budget is spent"),
+    ],
+)
+def test_an_observer_gives_nobody_up_and_takes_the_next_process_of_the_name_at_once(verdict):
+    past = tuple(PastRestart(NOW - 1, Reason.KILLED) for _ in range(9))
+    decision = observed(replace(SERVING, past=past, failures=5), verdict)
+
+    names = [one.name for one in decision.actions if isinstance(one, OpenIncident)]
+    assert names[-1] == "ReplicaCrashLoop"
+    assert decision.replica.phase is Phase.STOPPED
+    assert decision.replica.start_at == NOW
