@@ -24,6 +24,8 @@ class ModelFolder:
         name: the hub id, or the folder's name.
         config: content of `config.json`.
         sentence_embedding: the folder has Sentence Transformers' `modules.json`.
+        sentence_tokens: `max_seq_length` of `sentence_bert_config.json`, the inputs that the model
+            was trained with; fewer than its positions, and vLLM takes no longer ones.
         weights: digest of what identifies the files' content.
     """
 
@@ -31,6 +33,7 @@ class ModelFolder:
     name: str
     config: dict[str, object]
     sentence_embedding: bool
+    sentence_tokens: int | None
     weights: str
 
     def tokenizer_json(self) -> str:
@@ -147,8 +150,17 @@ def _read(path: Path, name: str) -> ModelFolder:
         name=name,
         config=config,
         sentence_embedding=(path / "modules.json").is_file(),
+        sentence_tokens=_sentence_tokens(path),
         weights=_digest([path / "config.json", path / "tokenizer.json"], files),
     )
+
+
+def _sentence_tokens(path: Path) -> int | None:
+    try:
+        told = json.loads((path / "sentence_bert_config.json").read_bytes())["max_seq_length"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return told if isinstance(told, int) and told > 0 else None
 
 
 def _digest(whole: list[Path], sampled: list[Path]) -> str:

@@ -75,6 +75,7 @@ class VllmEngine:
             folder.config,
             name=folder.name,
             sentence_embedding=folder.sentence_embedding,
+            sentence_tokens=folder.sentence_tokens,
             configured=None if settings.profile == "auto" else Family(settings.profile),
         )
         max_tokens, max_model_len = context(settings.max_model_len, profile)

@@ -76,6 +76,7 @@ def choose(
     *,
     name: str,
     sentence_embedding: bool,
+    sentence_tokens: int | None = None,
     configured: Family | None = None,
 ) -> Profile:
     """The profile of a model folder.
@@ -84,6 +85,7 @@ def choose(
         config: content of `config.json`.
         name: hub id or folder name, for conventions that no file records.
         sentence_embedding: the folder has a `modules.json` of Sentence Transformers.
+        sentence_tokens: longest input that the folder's Sentence Transformers settings allow.
         configured: the family that the operator set; None: decide from the config.
 
     Raises:
@@ -102,7 +104,7 @@ def choose(
     return Profile(
         family=family,
         original_qwen3=family is Family.QWEN3_RERANKER and architecture == "Qwen3ForCausalLM",
-        max_tokens=_max_tokens(config),
+        max_tokens=min(filter(None, (_max_tokens(config), sentence_tokens)), default=None),
         has_types=isinstance(types, int) and types > 1,
         is_decoder=not _is_encoder(config),
         query_prefix=query_prefix,

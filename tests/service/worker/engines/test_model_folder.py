@@ -30,6 +30,24 @@ def test_a_folder_is_read(tmp_path):
 
     assert (found.name, found.config["architectures"]) == ("my-reranker", ["X"])
     assert found.sentence_embedding
+    assert found.sentence_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("content", "tokens"),
+    [
+        pytest.param('{"max_seq_length": 256}', 256, id="told"),
+        pytest.param('{"max_seq_length": null}', None, id="null"),
+        pytest.param('{"do_lower_case": true}', None, id="not told"),
+        pytest.param("[256]", None, id="not an object"),
+        pytest.param("{", None, id="not JSON"),
+    ],
+)
+def test_the_length_that_it_was_trained_with_is_read(tmp_path, content, tokens):
+    folder = write(tmp_path / "my-embedder")
+    (folder / "sentence_bert_config.json").write_text(content)
+
+    assert opened(folder).sentence_tokens == tokens
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,26 @@ def test_the_folder_tells_the_family(config, name, sentences, expected):
 
 
 @pytest.mark.parametrize(
+    ("positions", "sentence_tokens", "longest"),
+    [
+        pytest.param(512, 256, 256, id="trained on shorter ones than it has positions for"),
+        pytest.param(512, 8192, 512, id="no more than its positions"),
+        pytest.param(512, None, 512, id="nothing said"),
+        pytest.param(None, 256, 256, id="positions not told"),
+        pytest.param(None, None, None, id="nothing known"),
+    ],
+)
+def test_the_longest_input_is_the_least_that_the_folder_tells(positions, sentence_tokens, longest):
+    profile = choose(
+        {**BERT, "max_position_embeddings": positions},
+        name="multilingual-e5-small",
+        sentence_embedding=True,
+        sentence_tokens=sentence_tokens,
+    )
+    assert profile.max_tokens == longest
+
+
+@pytest.mark.parametrize(
     ("config", "name", "sentences", "words"),
     [
         pytest.param(QWEN, "my-model", False, "[engine] profile", id="a language model"),
