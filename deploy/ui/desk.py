@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,11 +12,14 @@ from deploy.ui import show
 from deploy.ui.answer import after
 from deploy.ui.complaint import Cause, Refused, sentence
 from deploy.ui.gateway import Gateway
+from deploy.ui.kept import Kept, read_kept
 from deploy.ui.snippet import Asked, as_curl, as_python
 from deploy.ui.upload import BadUpload, Kind, clean, documents_of, read_upload
 from deploy.ui.words import Words, upload_sentence
 
-MOST_FOUND = 10
+FOUND = 10
+MOST_FOUND = 100
+"""How many passages a search gives: unless asked otherwise, and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,16 @@ class Desk:
             show.hint(search),
         )
 
+    def kept(self, text: str | None) -> Kept | None:
+        """What the page in the other language held; None when this one was just opened.
+
+        A file that is no upload is none: what is shown as one would be given out.
+        """
+        was = read_kept(text or "")
+        if was is None or not was.file or self._is_upload(Path(was.file)):
+            return was
+        return replace(was, file="")
+
     def uploaded(self, file: str | None) -> tuple[dict[str, object], str]:
         """The box for typing, and a sentence about the file."""
         if file is None:
@@ -114,7 +127,7 @@ class Desk:
         if not words:
             return show.trouble(self._words.no_query)
         try:
-            found = self._place.gateway.search(words, int(top or MOST_FOUND))
+            found = self._place.gateway.search(words, max(1, min(int(top or FOUND), MOST_FOUND)))
             return show.found(found, self._words)
         except Refused as refused:
             return show.trouble(self._no_search(refused))
@@ -156,13 +169,16 @@ class Desk:
     def _read(self, file: str) -> list[str]:
         path = Path(file)
         # the page looks too; this holds whatever Gradio does
-        if not path.resolve().is_relative_to(self._place.uploads.resolve()):
+        if not self._is_upload(path):
             raise BadUpload(path.name, Kind.GONE)
         try:
             raw = path.read_bytes()
         except OSError:
             raise BadUpload(path.name, Kind.GONE) from None
         return read_upload(path.name, raw, self._place.max_documents)
+
+    def _is_upload(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self._place.uploads.resolve())
 
     def _asked(self, question: Question, instruction: str, request: gr.Request) -> Asked:
         return Asked(

@@ -22,7 +22,7 @@ def order(answer: Answer, words: Words, title: str = "", was: str = "") -> str:
     Args:
         was: how to say the place before, with `{place}`; empty: the place in the request.
     """
-    heading = f"<h3 class='rg-side'>{safe(title)}</h3>" if title else ""
+    heading = f"<h2 class='rg-side'>{safe(title)}</h2>" if title else ""
     rest = len(answer.rows) - MOST_ROWS
     more = f"<p class='rg-note'>{safe(words.more_rows.format(count=rest))}</p>" if rest > 0 else ""
     notes = "".join(f"<p class='rg-note'>{safe(text)}</p>" for text in answer.warnings)
@@ -112,7 +112,8 @@ def _movement(row: Row, words: Words, was: str) -> str:
         return f"<span class='rg-mark rg-same'>{safe(words.same_place)}</span>"
     arrow, kind = ("▲", "up") if row.moved > 0 else ("▼", "down")
     place = safe(was.format(place=row.before))
-    return f"<span class='rg-mark rg-{kind}'>{arrow}{abs(row.moved)} <small>{place}</small></span>"
+    by = f"<span aria-hidden='true'>{arrow}{abs(row.moved)}</span>"
+    return f"<span class='rg-mark rg-{kind}'>{by} <small>{place}</small></span>"
 
 
 def _text(row: Row) -> str:
@@ -153,7 +154,7 @@ def _list(facts: Sequence[tuple[str, str]]) -> str:
         for name, value in facts
         if value
     )
-    return f"<p class='rg-facts'>{items}</p>"
+    return f"<p class='rg-facts' role='status'>{items}</p>"
 
 
 def _times(timing: Timing, words: Words) -> Sequence[tuple[str, str]]:

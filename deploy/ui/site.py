@@ -84,6 +84,8 @@ def _theme() -> gr.themes.Base:
         block_title_text_color="*neutral_700",
         block_info_text_color="*neutral_600",
         input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_400",
+        checkbox_border_color_dark="*neutral_400",
         block_radius="10px",
         input_radius="8px",
         button_large_radius="8px",

@@ -28,16 +28,13 @@ class Words:
     instruction_hint: str
     no_instruction: str
     named: str
+    named_second: str
     second: str
     second_label: str
     examples: str
     rerank: str
     search: str
     top_k: str
-    before: str
-    after: str
-    first_side: str
-    second_side: str
     default_instruction: str
     was: str
     was_with_first: str
@@ -98,16 +95,13 @@ EN = Words(
     instruction_hint="What counts as relevant, for example: find code that solves the problem",
     no_instruction="The model that answers takes no instruction: the order stays as it is.",
     named="Named instructions",
+    named_second="Named, for the second",
     second="Compare with a second instruction",
     second_label="Second instruction",
     examples="Examples",
     rerank="Rerank",
     search="Search",
     top_k="Results",
-    before="before",
-    after="after",
-    first_side="First instruction",
-    second_side="Second instruction",
     default_instruction="the engine's own",
     was="was {place}",
     was_with_first="{place} with the first",
@@ -152,13 +146,13 @@ EN = Words(
     at_line="{file}, line {line}: {what}",
     upload_wrong={
         Kind.SUFFIX: "is none of .jsonl, .csv, .tsv and .txt.",
-        Kind.NOT_UTF8: "is not UTF-8.",
+        Kind.NOT_UTF8: "is not UTF-8: save it as “UTF-8”, in a spreadsheet as “CSV UTF-8”.",
         Kind.TOO_LARGE: "is larger than {mib} MiB.",
         Kind.NOT_JSON: "is not JSON at column {column}.",
         Kind.WRONG_TYPE: "“{field}” must be a string, and is a {found}.",
         Kind.MISSING: "“{field}” is missing.",
         Kind.BLANK: "“{field}” is empty.",
-        Kind.NO_COLUMN: "no column “{field}”; the columns are: {columns}.",
+        Kind.NO_COLUMN: "no column “{field}”; name one of these so: {columns}.",
         Kind.FIELDS: "has {found} fields where the header has {wanted}.",
         Kind.NOT_CSV: "is not CSV ({why}).",
         Kind.TOO_MANY: "is document {limit} + 1, and the service takes {limit}.",
@@ -184,16 +178,13 @@ ZH = Words(
     instruction_hint="怎样才算相关，例如：找出能解决问题的代码",
     no_instruction="当前模型不使用指令：填写后排序不变。",
     named="已命名的指令",
+    named_second="已命名的指令（第二条）",
     second="与第二条指令对比",
     second_label="第二条指令",
     examples="示例",
     rerank="重排序",
     search="搜索",
     top_k="结果数",
-    before="之前",
-    after="之后",
-    first_side="第一条指令",
-    second_side="第二条指令",
     default_instruction="引擎默认",
     was="原第 {place} 位",
     was_with_first="第一条指令下第 {place} 位",
@@ -237,13 +228,13 @@ ZH = Words(
     at_line="{file} 第 {line} 行：{what}",
     upload_wrong={
         Kind.SUFFIX: "不是 .jsonl、.csv、.tsv 或 .txt 文件。",
-        Kind.NOT_UTF8: "不是 UTF-8 编码。",
+        Kind.NOT_UTF8: "不是 UTF-8 编码：请另存为 UTF-8，电子表格请选“CSV UTF-8”。",
         Kind.TOO_LARGE: "超过 {mib} MiB。",
         Kind.NOT_JSON: "第 {column} 列处不是 JSON。",
         Kind.WRONG_TYPE: "字段“{field}”必须是字符串，现在是 {found}。",
         Kind.MISSING: "缺少字段“{field}”。",
         Kind.BLANK: "字段“{field}”为空。",
-        Kind.NO_COLUMN: "没有“{field}”列；现有的列：{columns}。",
+        Kind.NO_COLUMN: "没有“{field}”列；请把其中一列改名为“{field}”：{columns}。",
         Kind.FIELDS: "有 {found} 个字段，而表头有 {wanted} 个。",
         Kind.NOT_CSV: "不是 CSV（{why}）。",
         Kind.TOO_MANY: "是第 {limit} + 1 条文档，服务最多接受 {limit} 条。",

@@ -16,7 +16,7 @@ from tests.waiting import free_port, until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu"]  # root in a container has no sandbox
-PHONE = {"width": 390, "height": 844}
+PHONE = {"width": 375, "height": 812}
 DESK = {"width": 1280, "height": 900}
 START_S = 120.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -158,6 +159,31 @@ def test_only_what_was_uploaded_is_read_whatever_a_browser_says(service, tmp_pat
 
     assert "upload it again" in shown
     assert service.got == []
+
+
+@pytest.mark.parametrize(
+    ("named", "wanted"),
+    [
+        pytest.param("{uploads}/a.txt", True, id="an upload"),
+        pytest.param("{uploads}/../secret.txt", False, id="a file of the host"),
+        pytest.param("https://203.0.113.1/a.txt", False, id="a page of the web"),
+    ],
+)
+def test_from_the_other_language_comes_no_file_but_an_upload(service, tmp_path, named, wanted):
+    file = named.format(uploads=tmp_path)
+
+    kept = desk(service.url, uploads=tmp_path).kept(json.dumps({"query": "q", "file": file}))
+
+    assert (kept.query, kept.file) == ("q", file if wanted else "")
+
+
+@pytest.mark.parametrize(("top", "sent"), [(None, 10), (0, 10), (-3, 1), (3, 3), (10**6, 100)])
+def test_a_search_asks_for_as_many_as_the_page_allows(service, top, sent):
+    service.body = FINDINGS
+
+    desk(service.url).search("q", top)
+
+    assert service.got[0][2]["top"] == sent
 
 
 def test_a_search_shows_passages(service):

@@ -40,7 +40,7 @@ def test_a_passage_has_its_source_its_score_and_where_the_first_stage_had_it():
     for text in (
         "Draining · guide/drain.md",
         "0.7500",
-        "▲3 <small>recalled as 4",
+        "▲3</span> <small>recalled as 4",
         "&lt;b&gt;drain",
         "embedder + reranker",
         "<b>candidates</b> 40",

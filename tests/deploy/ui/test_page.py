@@ -196,6 +196,62 @@ def test_the_browsers_language_counts_and_the_switch_changes_it(visit):
     page.wait_for_function("document.documentElement.lang === 'en'")
 
 
+def switch(page, name, code):
+    page.get_by_role("link", name=name).click()
+    page.wait_for_url(f"**/{code}/")
+    page.locator(".rg-status > *").first.wait_for()
+
+
+def test_a_change_of_the_language_loses_nothing_of_what_was_typed_and_seen(visit):
+    page = visit()
+    choose(page, EXAMPLES[1].name)
+    page.get_by_label("Instruction (optional)").fill("@faq")
+    page.get_by_label("Compare with").check()
+    page.get_by_label("Second instruction", exact=True).fill('find "code"\n第二')
+    page.get_by_role("button", name="Rerank", exact=True).click()
+    page.locator(".rg-order").nth(1).wait_for()
+    order = texts(page)
+
+    switch(page, "中文", "zh")
+    page.locator(".rg-order").nth(1).wait_for()
+
+    assert page.url.endswith("/zh/")
+    assert texts(page) == order
+    assert "词元" in page.locator(".rg-facts").first.inner_text()
+    assert page.get_by_label("查询").first.input_value() == EXAMPLES[1].query
+    assert page.get_by_label("文档，每行一条").input_value() == "\n".join(EXAMPLES[1].documents)
+    assert page.get_by_label("指令（可选）").input_value() == "@faq"
+    assert page.get_by_label("第二条指令", exact=True).input_value() == 'find "code"\n第二'
+
+    switch(page, "English", "en")
+    page.locator(".rg-order").nth(1).wait_for()
+    assert page.get_by_label("Second instruction", exact=True).input_value() == 'find "code"\n第二'
+    page.reload()
+    page.locator(".rg-status > *").first.wait_for()
+    assert page.get_by_label("Query").first.input_value() == ""
+
+
+def test_an_uploaded_file_and_an_open_search_survive_a_change_of_the_language_too(visit):
+    page = visit()
+    page.get_by_label("Query").fill("how do I reset my password")
+    upload(page, "faq.jsonl", '"a ferry"\n"to reset your password\\nopen"\n')
+    page.get_by_text("2 documents from faq.jsonl").wait_for()
+    page.get_by_role("tab", name="Search").click()
+    page.get_by_label("Query").last.fill("a page that is not there")
+    page.get_by_label("Results").fill("3")
+
+    switch(page, "中文", "zh")
+    page.get_by_text("来自 faq.jsonl 的 2 条文档").wait_for(state="attached")
+
+    assert page.get_by_label("查询").last.input_value() == "a page that is not there"
+    assert page.get_by_label("结果数").input_value() == "3"
+    page.get_by_role("tab", name="重排序").click()
+    assert not page.get_by_label("文档，每行一条").is_visible()
+    page.keyboard.press("Control+Enter")
+    page.locator(".rg-row").nth(1).wait_for()
+    assert texts(page)[0] == "to reset your password\nopen"
+
+
 NASTY = [
     "<script>window.hurt = 1</script> reset",
     "<img src=x onerror='window.hurt = 2'> **bold** [x](https://outside.example/) # title",

@@ -76,6 +76,16 @@ def test_only_what_was_uploaded_is_taken_as_a_file(url, folder, kind, path):
         assert completed["output"]["error"] == "not uploaded here"
 
 
+def test_what_another_language_kept_brings_no_file_of_the_host_onto_the_page(url, folder):
+    kept = json.dumps({"query": "q", "file": str(folder / "secret.txt")})
+
+    completed = event(url, "textbox", [kept])
+
+    assert completed["success"] is True
+    assert "q" in completed["output"]["data"]
+    assert "secret.txt" not in json.dumps(completed)
+
+
 @pytest.mark.parametrize(
     "what", ["file={secret}", "file=pyproject.toml", "proxy=http://127.0.0.1/"]
 )
