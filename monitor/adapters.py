@@ -132,8 +132,13 @@ class KernelLog:
     def recent(self) -> Sequence[str]:
         return () if self._reader is None else self._reader.recent()
 
-    def note_cursor(self) -> None:
-        cursor = None if self._reader is None else self._reader.cursor
+    @property
+    def cursor(self) -> int | None:
+        """What was posted: all up to here."""
+        return None if self._reader is None else self._reader.cursor
+
+    def note(self, cursor: int | None) -> None:
+        """What the loop has dealt with: all up to here."""
         if cursor is not None and cursor != self._noted:
             self._noted = cursor
             with contextlib.suppress(JournalError):

@@ -171,16 +171,17 @@ class _Watchdog:
             if stop.hangup.is_set():
                 stop.hangup.clear()
                 reload.run()
+            posted = self._kernel.cursor
             try:
                 pause_s = self._loop.tick()
+                notifier.alive()  # rounds that all fail are a watchdog that is restarted
             except Exception:  # the loop itself must never end by a surprise
                 log.exception("a round failed")
                 pause_s = self._settings.poll_s
             if first:
                 notifier.ready()
                 first = False
-            notifier.alive()
-            self._kernel.note_cursor()
+            self._kernel.note(posted)
             self._inbox.wait(pause_s)
 
     def _end(self, stop: Signals, *, stop_replicas: bool) -> None:

@@ -128,10 +128,12 @@ Message = (
 
 
 class Inbox:
-    """Bounded; full means that the loop does not run, and then a probe more is of no use."""
+    """Bounded. When it is full, a probe more is of no use; what comes only once waits for room."""
 
-    def __init__(self, size: int = 1000) -> None:
+    def __init__(self, size: int = 1000, patience_s: float = 5.0) -> None:
+        """Hold so many messages; a poster waits at most `patience_s` for room."""
         self._queue: queue.Queue[Message] = queue.Queue(size)
+        self._patience_s = patience_s
         self._event = threading.Event()
         self.dropped = 0
 
@@ -143,9 +145,21 @@ class Inbox:
         try:
             self._queue.put_nowait(message)
         except queue.Full:
-            self.dropped += 1
+            self._post_late(message)
         if _is_urgent(message):
             self._event.set()
+
+    def _post_late(self, message: Message) -> None:
+        self._event.set()
+        wait_s = 0.0 if isinstance(message, _COMES_AGAIN) else self._patience_s
+        try:
+            self._queue.put(message, timeout=wait_s)
+        except queue.Full:
+            self.dropped += 1
+
+    def is_woken(self) -> bool:
+        """The loop is asked to run before its time."""
+        return self._event.is_set()
 
     def wait(self, timeout_s: float) -> None:
         self._event.wait(timeout_s)
@@ -159,6 +173,9 @@ class Inbox:
             except queue.Empty:
                 break
         return found
+
+
+_COMES_AGAIN = (ProgressSeen, HostSeen, LoadSeen)
 
 
 def _is_urgent(message: Message) -> bool:

@@ -34,7 +34,7 @@ from monitor.snapshot import Counters, Snapshot
 from monitor.watch import Watch
 
 _BLIND_S = 5.0  # a pause between two ticks over which the watchdog itself did not run
-_JUMP_S = 2.0  # wall against monotonic clock between two ticks: somebody set the time
+_JUMP_S = 2.0  # wall against monotonic clock: somebody set the time, or it goes wrong
 _PRUNE_EVERY_S = 3600.0
 
 log = logging.getLogger("rankguard.watchdog")
@@ -117,7 +117,9 @@ class Loop:
             lambda: self._rolling,
         )
         self._last: Moment | None = None
-        self._started_at = clock.now().wall
+        began = clock.now()
+        self._started_at = began.wall
+        self._wall_at_zero = began.wall - began.mono
         self._ticks = 0
         self._tick_errors = 0
 
@@ -127,19 +129,17 @@ class Loop:
         now = self._clock.now()
         self._mind_the_gap(now)
         for message in self._inbox.take():
-            self._intake.receive(message, now)
-        self._card_notes.keep(now)
-        self._roll(now)
-        for replica_id in self._roster.rescale(self._intake.load, now):
-            self._tools.board.remove_verdict(replica_id)
-            self._tools.casebook.close(now, replica=replica_id)
+            self._part(type(message).__name__, self._intake.receive, message, now)
+        self._part("notes of cards", lambda: self._card_notes.keep(now))
+        self._part("rollout", lambda: self._roll(now))
+        self._part("scaling", self._rescale, now)
         for watch in self._roster:
-            self._look_after(watch, now)
-        self._resets.look(self._roster, self._keeper.limits.reset, now)
-        self._findings.board_error = self._keeper.ledger.board_error
-        self._findings.tell(self._roster, now)
-        self._tools.casebook.flush()
-        self._keep_house(now)
+            self._part(watch.replica.id, self._look_after, watch, now)
+        reset = self._keeper.limits.reset
+        self._part("resets", lambda: self._resets.look(self._roster, reset, now))
+        self._part("findings", lambda: self._tell(now))
+        self._part("alerts", self._tools.casebook.flush)
+        self._part("pruning", lambda: self._keep_house(now))
         self._ticks += 1
         self._publish(self._snapshot(now, time.perf_counter() - began))
         pause_s = self._roster.pause_s(self._keeper.limits.poll_s, now)
@@ -165,17 +165,30 @@ class Loop:
                 lambda: self._tools.journal.prune(now.wall - self._keep_s)
             )
 
+    def _part(self, what: str, do: Callable[..., None], *given: object) -> None:
+        """One part of a round: its trouble must not blind the loop for all the others."""
+        try:
+            do(*given)
+        except Exception:
+            self._tick_errors += 1
+            log.exception("%s: this round failed", what)
+
+    def _rescale(self, now: Moment) -> None:
+        for replica_id in self._roster.rescale(self._intake.load, now):
+            self._tools.board.remove_verdict(replica_id)
+            self._tools.casebook.close(now, replica=replica_id)
+
+    def _tell(self, now: Moment) -> None:
+        self._findings.board_error = self._keeper.ledger.board_error
+        self._findings.tell(self._roster, now)
+
     def _look_after(self, watch: Watch, now: Moment) -> None:
         watch.alone = not any(other.routable for other in self._roster.others(watch))
         on_card = watch.engine not in CPU_ENGINES
         fault = self._cards.fault_of(watch.replica.gpu_uuid) if on_card else None
         watch.window.see_gpu(watch.app_fault or fault)
         self._roster.mind_pace(watch, self._keeper.limits.pace, now)
-        try:
-            self._keeper.look_after(watch, self._roster.placement, now)
-        except Exception:  # one replica's trouble must not blind the loop for the others
-            self._tick_errors += 1
-            log.exception("%s: this round failed", watch.replica.id)
+        self._keeper.look_after(watch, self._roster.placement, now)
 
     def _roll(self, now: Moment) -> None:
         """One step of a rollout, if there is one."""
@@ -206,10 +219,13 @@ class Loop:
             log.warning("the watchdog did not run for %.1f s", gap_s)
             for watch in self._roster:
                 watch.window.forget_blind_time(now.mono)
-        jump_s = now.wall - last.wall - gap_s
+        jump_s = now.wall - now.mono - self._wall_at_zero
         if abs(jump_s) > _JUMP_S:
             log.warning("the wall clock was set by %+.1f s", jump_s)
+            self._wall_at_zero += jump_s
             self._tools.probes.realign()
+            if self._rolling is not None:
+                self._rolling.clock_was_set(jump_s)
 
     # what is published
 

@@ -62,6 +62,11 @@ class Rolling:
         """A replica that there shall be beside those that the settings ask for."""
         return None if self.rollout is None else self.rollout.surge
 
+    def clock_was_set(self, by_s: float) -> None:
+        """Its moments are Unix seconds: a clock that is set makes no turn late and none endless."""
+        if self.rollout is not None and self.is_active:
+            self.rollout = replace(self.rollout, since=self.rollout.since + by_s)
+
     def begin(self, asked: RolloutAsked, members: Sequence[Member], now: Moment) -> None:
         """Begin one, unless one runs."""
         if self.rollout is not None and self.rollout.is_active:

@@ -43,6 +43,7 @@ class Window:
         self._progress: Progress | None = None
         self._progress_at = started_at
         self._failing_since: float | None = None
+        self._blind_until = started_at
         self._stalled_since: float | None = None
         self._failed_at = 0  # failures up to the last progress
         self._moved_at = started_at
@@ -102,7 +103,7 @@ class Window:
         """
         if isinstance(sample, Unavailable):
             if self._failing_since is None:
-                self._failing_since = began
+                self._failing_since = max(began, self._blind_until)
             return
         if sample.generation != self.generation:
             return
@@ -168,6 +169,7 @@ class Window:
 
     def forget_blind_time(self, now: float) -> None:
         """The watchdog itself did not run for a while: nothing may be held against the replica."""
+        self._blind_until = now
         self._failing_since = None
         self._stalled_since = None
         self._stopped_since = None

@@ -157,9 +157,9 @@ class KmsgReader:
         record = parse_record(raw)
         if record is None or (self._after is not None and record.sequence <= self._after):
             return
-        self.cursor = record.sequence
         self._recent.append(record.text)
         believed = Record(0, record.sequence, record.text) if self._all else record
         event = event_of(believed, time.monotonic())
         if event is not None:
             self._post(event)
+        self.cursor = record.sequence  # whoever reads it knows that all up to here was posted

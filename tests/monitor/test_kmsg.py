@@ -83,9 +83,22 @@ def test_only_what_is_new_is_posted_and_the_place_is_kept(reader):
 
     until("the event comes", lambda: events, 5)
 
+    until("the place moves", lambda: made.cursor == 1002, 5)
     assert [event.xid for event in events] == [79]
-    assert made.cursor == 1002
     assert len(made.recent()) == 2
+
+
+def test_the_place_is_never_ahead_of_what_was_posted(reader):
+    """A watchdog killed in between would never hear of the event again."""
+    made, pipe, _ = reader
+    seen = []
+    made._post = lambda event: seen.append((event.xid, made.cursor))
+    os.write(pipe.writing, XID)
+
+    until("the event comes", lambda: seen, 5)
+
+    assert seen == [(79, 999)]
+    until("the place moves", lambda: made.cursor == 1000, 5)
 
 
 def test_a_storm_is_read_to_its_end(reader):
@@ -94,8 +107,8 @@ def test_a_storm_is_read_to_its_end(reader):
         record = XID.replace(b"1000", str(sequence).encode())
         until("there is room", lambda r=record: _wrote(pipe.writing, r), 5)
 
-    until("all are read", lambda: len(events) == 2000, 5)
-    assert made.cursor == 2999
+    until("all are read", lambda: made.cursor == 2999, 5)
+    assert len(events) == 2000
 
 
 def _wrote(descriptor, record):

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.collectors.kmsg import OomKill
 from monitor.gpu import Card, CardSample, GpuProcess, GpuRound
-from monitor.inbox import CardsSeen, CommandAsked, KernelSeen
+from monitor.inbox import CardsSeen, CommandAsked, KernelSeen, LoadSeen
 from monitor.journal import JournalError
 from monitor.leak import LeakLimits
 from monitor.limits import LoopLimits
@@ -294,6 +294,46 @@ def test_a_clock_that_is_set_changes_nothing_but_the_alignment_of_probes(serving
     assert serving.generation == 1
     assert serving.sink.order == []
     assert serving.host.realigned == 2
+
+
+@pytest.mark.parametrize("rate", [pytest.param(0.0, id="stands"), pytest.param(0.5, id="lags")])
+def test_a_clock_that_is_wrong_for_long_aligns_the_probes_again_and_again(serving, rate):
+    """The scheduler goes by it: without that nobody would be asked any more."""
+    for _ in range(60):
+        serving.run(0.5)
+        serving.clock.wall -= 0.5 * (1 - rate)
+
+    assert serving.host.realigned >= 5
+    assert serving.generation == 1
+
+
+def test_a_message_that_cannot_be_dealt_with_takes_no_other_with_it(serving):
+    serving.loop._intake._findings = Broken()
+    serving.inbox.post(LoadSeen(None))
+    serving.inbox.post(LoadSeen(None))
+    serving.inbox.post(CommandAsked("replica-0", Command(CommandKind.DRAIN)))
+    serving.loop.tick()
+
+    assert serving.view().replica.phase is not Phase.SERVING
+    assert serving.snapshot.counters.tick_errors == 2
+
+
+@pytest.mark.parametrize("part", ["_roll", "_rescale", "_resets", "_tell", "_card_notes"])
+def test_a_part_of_a_round_that_fails_blinds_no_other(serving, part):
+    setattr(serving.loop, part, Broken())
+    serving.host.die(serving.worker(), 137)
+    serving.loop.tick()
+
+    assert serving.generation == 2
+    assert serving.snapshot.counters.tick_errors == 1
+
+
+class Broken:
+    def __call__(self, *_):
+        raise RuntimeError("broken")
+
+    def __getattr__(self, name):
+        raise RuntimeError(name)
 
 
 def test_a_sink_that_fails_is_asked_again_and_holds_up_nothing(serving):

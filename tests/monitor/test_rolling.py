@@ -67,6 +67,21 @@ def test_every_replica_is_restarted_and_never_two_at_a_time(site):
     assert site.installed() is None
 
 
+@pytest.mark.parametrize("jump", [7200, -7200])
+def test_a_clock_that_is_set_makes_no_turn_late_and_none_endless(site, jump):
+    site.machine.host.instantly_ready = False
+    site.ask("v2", limit_s=60)
+    site.machine.run(5)
+    site.machine.clock.wall += jump
+    site.machine.run(5)
+    assert site.rollout.stage is Stage.ROLLING
+
+    site.machine.host.instantly_ready = True
+    site.machine.run(70)
+
+    assert site.rollout.stage is not Stage.ROLLING
+
+
 def test_a_version_is_installed_before_the_first_replica_restarts(site):
     seen = []
     start = site.machine.host.start

@@ -182,3 +182,13 @@ def test_time_in_which_nobody_looked_is_held_against_nobody():
     assert evidence.stopped_since is None
     assert evidence.probe_failing_since is None
     assert evidence.load_moved_at == T + 60
+
+
+def test_a_probe_from_before_a_blind_time_is_held_against_nobody():
+    """Host and worker stood still while it waited: a virtual machine that was moved."""
+    window = watched()
+    window.forget_blind_time(T + 400)
+
+    window.see_progress(Unavailable(Why.TIMED_OUT), T, T + 400.1)
+
+    assert window.evidence().probe_failing_since == T + 400
