@@ -1,5 +1,19 @@
-"""`python -m deploy`: the same as `rankguard`."""
+"""The command `rankguard`, also as `python -m deploy`."""
 
-from deploy.cli import main
+import sys
 
-main()
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C is no error, not even while the modules are being loaded."""
+    try:
+        from deploy.cli import main as run  # noqa: PLC0415
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -31,6 +34,7 @@ from deploy.commands import (
 )
 from deploy.commands import eval as evaluation
 from deploy.config import ConfigError
+from deploy.surroundings import print_in_any_locale, reach_loopback_directly
 
 EXIT_USAGE = 2
 
@@ -64,8 +68,26 @@ for group in (config, replica, gpu, model, alerts, evaluation, bench, search):
     app.add_typer(group.app, name=group.NAME)
 
 
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        print(version("rankguard"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="print the version"),
+    ] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
     """Run the command line; a wrong configuration is exit code 2 and all its problems."""
+    reach_loopback_directly(os.environ)
+    print_in_any_locale((sys.stdout, sys.stderr))
     try:
         app()
     except ConfigError as error:

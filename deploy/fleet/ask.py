@@ -24,7 +24,7 @@ def ask(hosts: Sequence[str]) -> list[HostStatus]:
 
 def _ask_one(host: str) -> HostStatus:
     try:
-        body = call("GET", f"http://{host}/status", timeout=_TIMEOUT_S)
+        body = call("GET", f"http://{host}/status", ours=True, timeout=_TIMEOUT_S)
     except Unreachable as error:
         return HostStatus(host, None, str(error))
     if not isinstance(body, dict):
