@@ -1,7 +1,8 @@
 """All cards through reader processes with a deadline: one that hangs blinds nobody else.
 
 A card that did not answer gets a reader of its own and leaves the common one; a reader that cannot
-be killed (the kernel holds it) is abandoned and counted. Nothing here ever waits for one to end.
+be killed (the kernel holds it) is abandoned and counted, and while it lasts no other one is sent to
+the same place. Nothing here ever waits for one to end.
 """
 
 from __future__ import annotations
@@ -37,9 +38,13 @@ def library_is_there() -> bool:
 
 @dataclass(slots=True)
 class _Station:
-    """A reader for one card alone, or the common one; and when it may be tried again."""
+    """A reader for one card alone, or the common one; and when it may be tried again.
+
+    `held`: one that could not be killed, and may be there still.
+    """
 
     reader: ReaderProcess | None = None
+    held: ReaderProcess | None = None
     asked_at: float | None = None
     retry_at: float = 0.0
     fault: Unavailable | None = None
@@ -97,21 +102,18 @@ class NvmlCollector:
             self._dismiss(station)
 
     def close(self) -> None:
-        """End the readers; waits for none."""
+        """End the readers; waits for none, and may be called while another thread reads."""
         self._closed = True
-        for station in self._stations.values():
+        for station in list(self._stations.values()):
             self._dismiss(station)
+            if station.held is not None:
+                station.held.leave()
 
     def _visit(self, uuid: str, station: _Station, found: _Round, now: float) -> None:
         if station.reader is None:
-            if now < station.retry_at:
-                return
-            try:
-                station.reader = ReaderProcess(self._environment)
-            except OSError as error:
-                station.fault = Unavailable(Why.FAILED, f"no reader: {error.strerror}")
-                station.retry_at = now + _RETRY_S
-                return
+            station.reader = self._new_reader(station, now)
+        if station.reader is None:
+            return
         if station.asked_at is None:
             station.asked_at = now
         # a reader that starts also imports and initializes
@@ -133,6 +135,19 @@ class NvmlCollector:
             log.warning("a GPU reader ended: %r", error)
             station.fault = Unavailable(Why.FAILED, "the reader ended")
             self._dismiss(station, retry_at=now + _RETRY_S)
+
+    def _new_reader(self, station: _Station, now: float) -> ReaderProcess | None:
+        """None where it is too early for one, or the last one is held still."""
+        if station.held is not None and station.held.has_ended():
+            station.held = None
+        if station.held is not None or now < station.retry_at:
+            return None
+        try:
+            return ReaderProcess(self._environment)
+        except OSError as error:
+            station.fault = Unavailable(Why.FAILED, f"no reader: {error.strerror}")
+            station.retry_at = now + _RETRY_S
+            return None
 
     def _request(self, uuid: str) -> dict[str, Any]:
         """The common reader leaves out who has one of its own; that one reads its card alone."""
@@ -204,8 +219,9 @@ class NvmlCollector:
         at = self._uuid_of(at)
         if uuid == _COMMON and at:
             log.warning("%s does not answer; it is read apart from now on", at)
-            self._stations[at] = _Station(retry_at=retry_at, fault=fault)
             self._dismiss(station)  # the others are read again at once
+            self._stations[at] = _Station(held=station.held, retry_at=retry_at, fault=fault)
+            station.held = None
             return
         self._dismiss(station, retry_at)
         station.fault = fault
@@ -228,10 +244,11 @@ class NvmlCollector:
     def _dismiss(self, station: _Station, retry_at: float = 0.0) -> None:
         station.retry_at = retry_at
         station.asked_at = None
-        if station.reader is not None and not station.reader.end():
+        reader, station.reader = station.reader, None
+        if reader is not None and not reader.end():
             self._abandoned += 1
+            station.held = reader
             log.error("a GPU reader cannot be killed; left behind")
-        station.reader = None
 
     def _sample_of(self, card: Card, found: _Round) -> CardSample:
         sample = found.samples.get(card.uuid)

@@ -75,7 +75,7 @@ class ReaderProcess:
             self._buffer += chunk
 
     def end(self) -> bool:
-        """Kill it; False when it could not be, and is left behind."""
+        """Kill it; False when it did not end by that, and is left behind."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -84,6 +84,13 @@ class ReaderProcess:
         try:
             self._process.wait(timeout=0.3)
         except subprocess.TimeoutExpired:
-            self._process.returncode = -9  # nobody will wait for it any more
             return False
         return True
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def leave(self) -> None:
+        """Nobody will wait for it any more."""
+        if not self.has_ended():
+            self._process.returncode = -9

@@ -290,11 +290,11 @@ def _look_and_heal(course: Course) -> None:
     usual_s = statistics.median(took)
     assert usual_s < course.slack * _SCRAPE_S, f"a scrape takes {usual_s:.2f} s"
     on.driver.say(f"set {other} temperature 61")
-    until("another card is read on", lambda: _celsius(on, other) == 61, 10)
+    until("another card is read on", lambda: celsius(on, other) == 61, 10)
     heal(course)
 
 
-def _celsius(on: Ground, card: int) -> float | None:
+def celsius(on: Ground, card: int) -> float | None:
     return card_on(on, card).get("temperature_celsius")
 
 
@@ -342,7 +342,7 @@ def _storm_is_one(course: Course) -> Iterator[str]:
     yield from only_the_first(course)
 
 
-def _stopped_in_time(course: Course) -> Iterator[str]:
+def stopped_in_time(course: Course) -> Iterator[str]:
     took_s = course.figures["stop_s"]
     if took_s > course.slack * _STOP_S:
         yield f"the watchdog took {took_s} s to end, promised {_STOP_S:g} s"
@@ -403,7 +403,7 @@ ROWS: tuple[Fault, ...] = (
         id="3a'",
         name="SIGTERM while a card hangs",
         injure=_hang_and_stop,
-        check=_stopped_in_time,
+        check=stopped_in_time,
         tolerates=_DRIVER,
         settle_s=1.0,
     ),

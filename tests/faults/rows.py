@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from tests.faults import alert_rows, card_rows, engine_rows, replica_rows, watchdog_rows
+from tests.faults import (
+    alert_rows,
+    card_rows,
+    engine_rows,
+    kernel_rows,
+    replica_rows,
+    watchdog_rows,
+)
 from tests.faults.fault import Fault
 
 ROWS: tuple[Fault, ...] = (
@@ -10,5 +17,6 @@ ROWS: tuple[Fault, ...] = (
     *watchdog_rows.ROWS,
     *alert_rows.ROWS,
     *card_rows.ROWS,
+    *kernel_rows.ROWS,
     *engine_rows.ROWS,
 )

@@ -9,6 +9,8 @@
  *   set N NAME VALUE        one reading of card N
  *   hang N                  every call on card N never returns; `hang init` for nvmlInit
  *   slow N MS               every call on card N takes so many milliseconds
+ *   write N PATH            every call on card N writes to a file first: where its disk is frozen,
+ *                           the kernel holds the caller, and no signal ends it
  *   event N XID             one XID event, given once for each such line, in order; those that
  *                           are there when somebody begins to listen are past
  *   links N COUNT           NVLinks of card N; `set N link_down L` takes one down (default none)
@@ -58,11 +60,27 @@ static void hang_if(const char *what) {
     while (hang) pause();
 }
 
+static void write_if_told(int card) {
+    char line[256], wanted[32];
+    FILE *file = script(), *there;
+    if (!file) return;
+    snprintf(wanted, sizeof wanted, "write %d ", card);
+    while (fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, wanted, strlen(wanted)) && (there = fopen(line + strlen(wanted), "a"))) {
+            fputs("x", there);
+            fclose(there);
+        }
+    }
+    fclose(file);
+}
+
 static int touch(card *c) {
     char what[32];
     double code;
     snprintf(what, sizeof what, "hang %d", c->id);
     hang_if(what);
+    write_if_told(c->id);
     if (find("slow %d %s", c->id, "", &code)) usleep((useconds_t)(code * 1000));
     return find("code %d %s", c->id, "", &code) ? (int)code : 0;
 }
