@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from monitor.cardhealth import (
     CardEvidence,
@@ -20,14 +21,20 @@ from monitor.cardhealth import (
 from monitor.gpu import Card, CardSample, Field, GpuRound, Instance, XidEvent, bus_id
 from monitor.model import Reason, Unavailable, Why
 from monitor.scaling import Place
-from monitor.tenancy import Owner, OwnerOf, Tenancy, tenancy
+from monitor.tenancy import (
+    Holder,
+    Owner,
+    OwnerOf,
+    Tenancy,
+    find_strangers,
+    free_ratio,
+    tenancy,
+)
 from monitor.xid import BURST_S, XidClass, classify, condemns
 
 _MAX_XIDS = 100  # remembered per card; a storm is one incident and a count
 _HISTORY = 120  # samples behind a sparkline
-_MUCH = 0.2  # share of a card's memory that a stranger must hold to be told of
-_LONG_S = 10.0  # and for how long
-HELD = "GpuMemoryHeldByStranger"
+_LONG_S = 10.0  # for how long a stranger must hold much of a card to be told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +90,19 @@ class CardBook:
         return self.round is not None
 
     def see(
-        self, found: GpuRound, now: float, wall: float, owner_of: OwnerOf | None = None
+        self,
+        found: GpuRound,
+        now: float,
+        wall: float,
+        owner_of: OwnerOf | None = None,
+        *,
+        running: Collection[str] = (),
     ) -> list[XidEvent]:
         """Take one look; returns the XIDs that are new.
 
         Args:
             owner_of: whose a process is; None: nobody can tell, and nobody is told of.
+            running: the cards on which a replica runs.
         """
         self.round = found
         self.driver = found.driver
@@ -97,7 +111,9 @@ class CardBook:
         for sample in found.cards:
             self._see_card(sample, now)
             if owner_of is not None:
-                self._see_holders(sample, owner_of, now)
+                entry = self._entries[sample.card.uuid]
+                entry.tenancy = tenancy(sample, owner_of, runs=sample.card.uuid in running)
+                self._see_strangers(entry, now)
         # the kernel's log is read at once at a start, and may tell of cards before they are known
         early = [event for event in self._early if now - event.at < self._limits.xid_s]
         self._early.clear()
@@ -125,10 +141,9 @@ class CardBook:
         if utilization is not None:
             entry.utilization.append(utilization)
 
-    def _see_holders(self, sample: CardSample, owner_of: OwnerOf, now: float) -> None:
-        entry = self._entries[sample.card.uuid]
-        entry.tenancy = tenancy(sample, owner_of)
-        held = find_strangers(entry.tenancy, sample.number(Field.MEMORY_TOTAL))
+    def _see_strangers(self, entry: _Entry, now: float) -> None:
+        total = entry.evidence.sample.number(Field.MEMORY_TOTAL)
+        held = find_strangers(entry.tenancy, total)
         entry.held_since = None if held is None else (entry.held_since or now)
         since = entry.held_since
         entry.held = held if since is not None and now - since >= _LONG_S else None
@@ -234,10 +249,13 @@ class CardBook:
         """Nothing may run on this card, known yet or not, until the event is settled."""
         self._condemned.setdefault(uuid, {})[event.xid] = event
 
-    def places(self, alive: Callable[[int], bool]) -> list[Place]:
+    def places(self, has_ended: Callable[[str, Holder], bool]) -> list[Place]:
         """Every card as a place, one with MIG on as each of its devices.
 
         Memory of our own processes that ended since the last look counts as free, and no other.
+
+        Args:
+            has_ended: from a card and a replica's process on it to whether that is so.
         """
         places = []
         for uuid, entry in self._entries.items():
@@ -249,8 +267,8 @@ class CardBook:
                     if one.memory_total_bytes
                 ]
             else:
-                free_ratio = _free_ratio(sample, entry.tenancy, alive)
-                places.append(self._place(uuid, entry, free_ratio))
+                free = free_ratio(sample, entry.tenancy, partial(has_ended, uuid))
+                places.append(self._place(uuid, entry, free))
         return places
 
     def unusable(self, reason: Reason) -> dict[str, CardEvidence]:
@@ -327,29 +345,3 @@ class CardBook:
 
 def _oldest_first(events: Mapping[int, XidEvent]) -> tuple[XidEvent, ...]:
     return tuple(sorted(events.values(), key=lambda one: one.at))
-
-
-def find_strangers(found: Tenancy, total: float | None) -> Finding | None:
-    """Whether somebody who is no replica holds much of a card, and in words who."""
-    if not total:
-        return None
-    others = (*found.of(Owner.STRANGER), *found.of(Owner.ORPHAN))
-    share = found.others_bytes / total
-    if share >= _MUCH:
-        pids = ", ".join(str(one.pid) for one in others[:5])
-        detail = f"{share:.0%} of its memory is held by pid {pids}"
-        return Finding(HELD, "held_by_process", detail)
-    share = found.unaccounted_bytes / total
-    if share >= _MUCH:
-        return Finding(HELD, "held_by_nobody", f"{share:.0%} of its memory is held by no process")
-    return None
-
-
-def _free_ratio(sample: CardSample, found: Tenancy, alive: Callable[[int], bool]) -> float | None:
-    total = sample.number(Field.MEMORY_TOTAL)
-    used = sample.number(Field.MEMORY_USED)
-    if not total or used is None:
-        return None
-    ended = (one for one in found.of(Owner.REPLICA) if not (one.replica and alive(one.pid)))
-    used -= sum(one.used_bytes or 0 for one in ended)
-    return max(0.0, min(1.0, 1.0 - used / total))

@@ -86,7 +86,8 @@ class Intake:
     def _see_cards(self, found: GpuRound, now: Moment) -> None:
         owner_of, identities = self._tools.owner_of, self._roster.identities()
         whose = None if owner_of is None else lambda pid: owner_of(pid, identities)
-        for event in self._cards.see(found, now.mono, now.wall, whose):
+        running = self._roster.cards_in_use()
+        for event in self._cards.see(found, now.mono, now.wall, whose, running=running):
             self._hear_xid(event)
         for watch in self._roster:
             watch.gpu_bytes = self._cards.replica_bytes(watch.replica.id)

@@ -12,7 +12,16 @@ from monitor.model import Health, Identity, Moment, Reason
 from monitor.pace import PaceLimits
 from monitor.probes.process import read_stat
 from monitor.replica import Command, CommandKind, Phase, Replica
-from monitor.scaling import Load, Placement, ScalingLimits, ScalingState, place, resize
+from monitor.scaling import (
+    CPU_ENGINES,
+    Load,
+    Placement,
+    ScalingLimits,
+    ScalingState,
+    place,
+    resize,
+)
+from monitor.tenancy import Holder
 from monitor.watch import Watch
 
 QUICK_S = 0.1
@@ -132,11 +141,30 @@ class Roster:
             if other.gpu_uuid is not None and other.phase in UP:
                 taken[other.gpu_uuid] = taken.get(other.gpu_uuid, 0) + 1
         return place(
-            self._cards.places(lambda pid: read_stat(pid) is not None),
+            self._cards.places(self._has_ended),
             taken,
             preferred=watch.replica.gpu_uuid,
             engine=watch.engine,
         )
+
+    def cards_in_use(self) -> set[str]:
+        """The cards on which replicas run."""
+        on_cards = (
+            one.replica.gpu_uuid
+            for one in self
+            if one.replica.phase in UP and one.engine not in CPU_ENGINES
+        )
+        found = (self._cards.card_of(uuid) for uuid in on_cards)
+        return {uuid for uuid in found if uuid is not None}
+
+    def _has_ended(self, card: str, holder: Holder) -> bool:
+        """Whether a replica's process is gone; on another card than its own it is none of it."""
+        if not holder.replica:
+            return True  # of a recording
+        watch = self._watches.get(holder.replica)
+        uuid = None if watch is None else watch.replica.gpu_uuid
+        own = uuid is None or self._cards.card_of(uuid) == card
+        return own and read_stat(holder.pid) is None
 
     def pause_s(self, poll_s: float, now: Moment) -> float:
         """Seconds until the next look at everybody is due."""

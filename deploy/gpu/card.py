@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from deploy.gpu.part import Failed, Skip
 from monitor.collectors.nvml import NvmlCollector, library_is_there
 from monitor.gpu import CardSample, Field, GpuRound
@@ -73,11 +71,6 @@ def idle_card(found: GpuRound) -> CardSample:
         if used <= _MOST_USED * total:
             return sample
     raise Skip("every card is in use by others; free one, or run where one is free")
-
-
-def alive(pid: int) -> bool:
-    """Whether the pid that the driver names is a process here."""
-    return psutil.pid_exists(pid)
 
 
 def sees_host_pids() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from deploy.gpu.card import alive, idle_card, open_collector, sample_of, sees_host_pids, watch_until
+from deploy.gpu.card import idle_card, open_collector, sample_of, sees_host_pids, watch_until
 from deploy.gpu.holder import Holder
 from deploy.gpu.part import Cells, Failed, Part, State, Value
 from monitor.cardbook import CardBook
@@ -54,7 +54,8 @@ class _Stand:
     def gate_is_open(self) -> bool:
         """Whether the watchdog would start a replica here now."""
         self.look()
-        places = [one for one in self.book.places(alive) if one.uuid == self.uuid]
+        everywhere = self.book.places(lambda _card, _holder: False)
+        places = [one for one in everywhere if one.uuid == self.uuid]
         return place(places, {}, preferred=None, engine="vllm").refused is None
 
 

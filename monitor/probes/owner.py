@@ -29,10 +29,12 @@ class Owners:
     def of(self, pid: int, replicas: Mapping[str, Identity]) -> tuple[Owner, str]:
         """Whose it is, and of which of these replicas.
 
-        One that is not in /proc any more, or lives in another pid namespace, is a stranger.
+        One that is not in /proc any more, or lives in another pid namespace, is not seen.
         """
         by_pid = {identity.pid: name for name, identity in replicas.items()}
         current, depth = read_stat(pid, self._proc), 0
+        if current is None:
+            return Owner.UNSEEN, ""
         while current is not None and depth < _DEPTH:
             found = by_pid.get(current.pid) or by_pid.get(current.session)
             if found is not None:

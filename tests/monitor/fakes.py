@@ -81,6 +81,7 @@ class FakeHost:
         self.boot = BOOT
         self.orphans: set[int] = set()
         self.unkillable: set[int] = set()
+        self.unseen: set[int] = set()
 
     # Actuator
 
@@ -191,6 +192,8 @@ class FakeHost:
         for name, identity in replicas.items():
             if pid == identity.pid:
                 return Owner.REPLICA, name
+        if pid in self.unseen:
+            return Owner.UNSEEN, ""
         return (Owner.ORPHAN if pid in self.orphans else Owner.STRANGER), ""
 
     def end_strays(self):

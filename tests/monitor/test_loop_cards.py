@@ -73,8 +73,12 @@ class Cards:
         self.processes.pop(uuid)
         self.values.pop(uuid)
 
+    @property
+    def alerts(self):
+        return list(self.machine.sink.alerts.values())
+
     def summary(self, name):
-        return next(one.summary for one in self.machine.sink.alerts.values() if one.name == name)
+        return next(one.summary for one in self.alerts if one.name == name)
 
     @property
     def told(self):
@@ -289,13 +293,58 @@ def test_with_strangers_on_every_card_it_waits_until_memory_is_really_free(cards
 
 def test_memory_that_no_process_accounts_for_is_told_of_and_not_started_on(cards):
     one = cards()
-    one.values["GPU-A"] = {Field.MEMORY_USED: 70.0}
+    one.hold("GPU-A", one.machine.worker().identity.pid, 10)
+    one.values["GPU-A"] = {Field.MEMORY_USED: 80.0}
     one.run(13)
     one.machine.host.die(one.machine.worker(), 137)
     one.run(3)
 
     assert "held by no process" in one.summary("GpuMemoryHeldByStranger")
     assert one.card_of() == "GPU-B"
+
+
+@pytest.mark.parametrize(
+    "pids", [(), (4_000_003,)], ids=["no process", "pids of another namespace"]
+)
+def test_a_driver_that_does_not_know_our_processes_calls_no_replica_a_stranger(cards, pids):
+    """In a container of its own: what the replica holds is held by nobody who can be seen."""
+    one = cards()
+    one.machine.host.unseen = set(pids)
+    one.processes["GPU-A"] = tuple(GpuProcess(pid, 80) for pid in pids)
+    one.values["GPU-A"] = {Field.MEMORY_USED: 80.0}
+    one.run(30)
+    assert one.told == []
+
+    # what stays on the card when the replica is gone is no longer its own
+    one.hold("GPU-B", 4_000_001, 90)
+    one.machine.host.die(one.machine.worker(), 137)
+    one.run(20)
+    assert one.machine.view().waiting.value == "gpu_memory_held"
+    assert any("GPU-A: 80% of its memory" in alert.summary for alert in one.alerts)
+
+
+def test_a_stranger_who_can_be_seen_is_told_of_beside_a_replica_who_cannot(cards):
+    one = cards()
+    one.machine.host.unseen = {4_000_003}
+    one.processes["GPU-A"] = (GpuProcess(4_000_003, 40), GpuProcess(4_000_001, 30))
+    one.values["GPU-A"] = {Field.MEMORY_USED: 70.0}
+    one.run(13)
+
+    assert "30% of its memory is held by pid 4000001" in one.summary("GpuMemoryHeldByStranger")
+
+
+def test_memory_of_a_pid_that_ended_is_free_only_on_its_replicas_own_card(cards):
+    """Elsewhere the pid is of another namespace, and who has it there may hold it still."""
+    one = cards()
+    worker = one.machine.worker()
+    one.hold("GPU-A", 4_000_001, 90)
+    one.hold("GPU-B", worker.identity.pid, 90)
+    one.run(1)
+    one.machine.host.die(worker, 137)
+    one.machine.loop.tick()
+
+    assert one.machine.generation == 1
+    assert one.machine.view().waiting.value == "gpu_memory_held"
 
 
 def test_an_orphan_of_ours_is_reaped_before_the_replica_starts_again(cards):
