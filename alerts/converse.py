@@ -53,7 +53,9 @@ def take_turn(
         (fp, alert.incident) in given.acknowledged for fp, alert in firing.items()
     )
     news = _news(one, firing, resolved, given, rules, quiet=taken or _all_in(firing, muted))
-    one, messages, wake = _say(one, firing, resolved, news, given.now)
+    one, messages, wake = _say(
+        one, firing, resolved, news, given.now, each=one.receiver in rules.resend_s
+    )
     if taken and one.told and not one.acknowledged:
         one, message = talk.acknowledge(one, firing, given.now)
         messages.append(message)
@@ -131,6 +133,8 @@ def _say(
     resolved: Mapping[str, Alert],
     news: News,
     now: float,
+    *,
+    each: bool,
 ) -> tuple[Talk, list[Message], list[float]]:
     if news is not News.REPEAT:
         if not news.is_change:
@@ -144,7 +148,9 @@ def _say(
         )
         if now < due:
             return replace(one, waiting_since=since), [], [due]
-    after, messages = talk.tell(one, firing=firing, resolved=resolved, news=news, now=now)
+    after, messages = talk.tell(
+        one, firing=firing, resolved=resolved, news=news, now=now, each=each
+    )
     return after, messages, []
 
 

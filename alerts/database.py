@@ -10,7 +10,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -171,8 +171,7 @@ class Database:
         if disk is not None:
             with contextlib.suppress(sqlite3.Error):
                 disk.execute("ROLLBACK")
-            with contextlib.suppress(sqlite3.Error):
-                _transaction(memory, lambda connection: _copy(disk, connection))
+            _transaction(memory, lambda connection: _salvage(disk, connection))
             with contextlib.suppress(sqlite3.Error):
                 disk.close()
         self.notice = f"alerts are kept in memory only: {self._path.name}: {error}"
@@ -230,17 +229,36 @@ def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connect
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Bring every row of the alert tables over; a row that the target has becomes the source's."""
-    for table, columns in _COPIED.items():
-        names = ", ".join(columns)
-        marks = ", ".join("?" for _ in columns)
-        order = "seq" if table in {"alert_event", "alert_message"} else columns[0]
-        rows = source.execute(f"SELECT {names} FROM {table} ORDER BY {order}")  # noqa: S608 names of ours
-        keys = {"alert_state": "kind, key", "alert_ack": "fingerprint, incident"}.get(
-            table, columns[0]
-        )
-        changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
-        target.executemany(
-            f"INSERT INTO {table}({names}) VALUES ({marks})"  # noqa: S608 names of ours
-            f" ON CONFLICT({keys}) DO UPDATE SET {changes}",
-            rows,
-        )
+    for table in _COPIED:
+        _put(target, table, source.execute(_select(table, "ORDER BY rowid")))
+
+
+def _salvage(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Bring over what can be read: a damaged page costs its own rows and no others.
+
+    What lies behind the damage is read from the other end.
+    """
+    for table in _COPIED:
+        try:
+            _put(target, table, source.execute(_select(table, "ORDER BY rowid")))
+        except sqlite3.Error as error:
+            LOG.error("alerts: %s can be read in part only: %s", table, error)  # noqa: TRY400 no trace
+            with contextlib.suppress(sqlite3.Error):
+                _put(target, table, source.execute(_select(table, "ORDER BY rowid DESC")))
+
+
+def _select(table: str, order: str) -> str:
+    return f"SELECT {', '.join(_COPIED[table])} FROM {table} {order}"  # noqa: S608 names of ours
+
+
+def _put(target: sqlite3.Connection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+    columns = _COPIED[table]
+    names = ", ".join(columns)
+    marks = ", ".join("?" for _ in columns)
+    keys = {"alert_state": "kind, key", "alert_ack": "fingerprint, incident"}.get(table, columns[0])
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns)
+    target.executemany(
+        f"INSERT INTO {table}({names}) VALUES ({marks})"  # noqa: S608 names of ours
+        f" ON CONFLICT({keys}) DO UPDATE SET {changes}",
+        rows,
+    )

@@ -47,11 +47,16 @@ class HttpPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. Header names are in lower case."""
+    """What came back. Header names are in lower case.
+
+    Attributes:
+        complete: false when the body was cut off or did not end within the time limit.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    complete: bool = True
 
 
 class HttpFailure(Exception):
@@ -105,26 +110,34 @@ class _Deadline:
             self._socket = None
 
 
-def _connect(host: str, port: int, timeout_s: float, *, allow_insecure: bool) -> socket.socket:
+def _connect(host: str, port: int, timeout_s: float, *, public: bool) -> socket.socket:
     """Resolve once, check every address, connect to one that was checked.
 
     Checking first and letting a library resolve again would let the name change in between.
+
+    Args:
+        timeout_s: over all addresses together.
+        public: refuse addresses that are not.
     """
+    until = time.monotonic() + timeout_s
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(entry[4][0]) for entry in found]
     for address in addresses:
-        check_ip(address, allow_insecure=allow_insecure)
+        check_ip(address, allow_insecure=not public)
     last: OSError = OSError("the name has no address")
     for address in addresses[:4]:
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            break
         try:
-            return socket.create_connection((address, port), timeout=timeout_s)
+            return socket.create_connection((address, port), timeout=left_s)
         except OSError as error:
             last = error
     raise last
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """A transport whose connections are checked and watched."""
+    """A transport whose connections are checked and watched; those to a proxy only watched."""
 
     def __init__(self, policy: HttpPolicy, deadline: _Deadline) -> None:
         self._policy = policy
@@ -133,18 +146,22 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        if self._policy.proxy:
-            return
+        public = not self._policy.allow_insecure
+        self.poolmanager.pool_classes_by_scheme = self._pools(public=public)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):  # these connect in their own way
+            manager.pool_classes_by_scheme = self._pools(public=False)
+        return manager
+
+    def _pools(self, *, public: bool) -> dict[str, type[urllib3.connectionpool.HTTPConnectionPool]]:
         policy, deadline = self._policy, self._deadline
 
         def connect(connection: urllib3.connection.HTTPConnection) -> socket.socket:
             # the host as written in the URL, without the trailing dot that urllib3 strips as well
-            made = _connect(
-                connection.host.strip("[]"),
-                connection.port,
-                policy.timeout_s,
-                allow_insecure=policy.allow_insecure,
-            )
+            host = connection.host.strip("[]")
+            made = _connect(host, connection.port, policy.timeout_s, public=public)
             deadline.watch(made)
             return made
 
@@ -162,7 +179,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         class SecurePool(urllib3.connectionpool.HTTPSConnectionPool):
             ConnectionCls = Secure
 
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+        return {"http": PlainPool, "https": SecurePool}
 
 
 class HttpClient:
@@ -180,11 +197,13 @@ class HttpClient:
             HttpFailure: no answer within the policy.
         """
         policy = self._policy
-        host = urlsplit(url).hostname or "the receiver"
         try:
+            host = urlsplit(url).hostname or "the receiver"
             check_url(url, allow_insecure=policy.allow_insecure, allow_hosts=policy.allow_hosts)
-        except (AddressError, ValueError) as error:
+        except AddressError as error:
             raise HttpFailure(f"not sent: {error}", permanent=True) from None
+        except ValueError:  # its words may hold the URL
+            raise HttpFailure("not sent: this is not a URL", permanent=True) from None
         deadline = _Deadline()
         timer = threading.Timer(policy.timeout_s, deadline.expire)
         timer.daemon = True
@@ -222,23 +241,26 @@ class HttpClient:
                 stream=True,
                 verify=str(policy.ca_file) if policy.ca_file else True,
             ) as response:
-                received = _read(response, time.monotonic() + policy.timeout_s)
-                if deadline.expired:
-                    raise HttpFailure("the answer came too slowly")
+                received, complete = _read(response)
                 return Answer(
                     status=response.status_code,
                     headers={name.lower(): value for name, value in response.headers.items()},
                     body=received,
+                    complete=complete and not deadline.expired,
                 )
 
 
-def _read(response: requests.Response, until: float) -> bytes:
+def _read(response: requests.Response) -> tuple[bytes, bool]:
+    """The body as far as it came, and whether all of it did; a long one is cut on purpose."""
     received = b""
-    for piece in response.iter_content(4096):
-        received += piece
-        if len(received) >= MAX_ANSWER_BYTES or time.monotonic() > until:
-            break
-    return received[:MAX_ANSWER_BYTES]
+    try:
+        for piece in response.iter_content(4096):
+            received += piece
+            if len(received) >= MAX_ANSWER_BYTES:
+                break
+    except (requests.RequestException, OSError):
+        return received[:MAX_ANSWER_BYTES], False
+    return received[:MAX_ANSWER_BYTES], True
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ KEEP_S = 7 * 86400.0
 """How long an ended silence stays to be seen; acknowledgements stay ten times as long."""
 
 MAX_SILENCES = 1000
+
+LOG = logging.getLogger("rankguard.alerts")
 
 
 class TooManySilences(Exception):
@@ -61,11 +64,26 @@ class Orders:
         """Those that have not ended at `now`; all that are kept when it is None."""
         rows = self._database.read(
             lambda connection: connection.execute(
-                "SELECT body FROM alert_silence WHERE ends_at > ? ORDER BY ends_at",
+                "SELECT id, body FROM alert_silence WHERE ends_at > ? ORDER BY ends_at",
                 (now if now is not None else -1.0,),
             ).fetchall()
         )
-        return [Silence.from_json(json.loads(body)) for (body,) in rows]
+        found: list[Silence] = []
+        for name, body in rows:
+            try:
+                found.append(Silence.from_json(json.loads(body)))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                self._give_up(name)
+        return found
+
+    def _give_up(self, name: str) -> None:
+        """A row that cannot be read silences nothing, and must not stop what people are told."""
+        LOG.error("alerts: silence %s cannot be read", name)
+        self._database.write(
+            lambda connection: connection.execute(
+                "UPDATE alert_silence SET ends_at = -1 WHERE id = ?", (name,)
+            )
+        )
 
     def expire_silence(self, silence_id: str, now: float) -> bool:
         """End a silence now. False when there is none such in force; a prefix of the id will do."""

@@ -50,6 +50,9 @@ HEAL_S = 10.0
 
 PRUNE_S = 600.0
 
+STUCK_S = 60.0
+"""A planner that has not turned for so long tells nobody anything: the heartbeat stops."""
+
 BATCH = 500
 """Transitions planned in one transaction."""
 
@@ -86,8 +89,13 @@ class Pipeline:
         self._clock = clock
         senders = [(each, make_sender(each, settings, clock)) for each in settings.receivers]
         self._heartbeat = heartbeat_of(
-            settings, host, clock, healthy=healthy, make_sender=make_sender
+            settings,
+            host,
+            clock,
+            healthy=lambda: healthy() and self._turns(),
+            make_sender=make_sender,
         )
+        self._turned_at = time.monotonic()
         self._database = Database(database)
         self._ledger = Ledger(self._database)
         self._outbox = Outbox(self._database)
@@ -137,6 +145,7 @@ class Pipeline:
 
     def start(self) -> None:
         """Start planning and delivering, beginning with what an earlier process left."""
+        self._turned_at = time.monotonic()
         jobs: list[tuple[str, Callable[[], float]]] = [("plan", self._plan_job)]
         jobs += [(courier.name, _deliver_job(courier)) for courier in self.couriers]
         if self._heartbeat is not None:
@@ -178,7 +187,7 @@ class Pipeline:
         return PipelineSnapshot(
             at=now,
             durable=self._database.durable,
-            notice=self._database.notice,
+            notice=self._database.notice or ("" if self._turns() else "the planner stands still"),
             receivers=tuple(self._receiver_snapshot(courier, now) for courier in self.couriers),
             silences=len(self.desk.silences()),
             heartbeat=beat.verdict.value if beat is not None else "",
@@ -188,6 +197,11 @@ class Pipeline:
 
     def plan_once(self) -> bool:
         """Take in transitions and decide what is to be sent. False when there was no cause to."""
+        planned = self._plan()
+        self._turned_at = time.monotonic()
+        return planned
+
+    def _plan(self) -> bool:
         now = self._clock()
         self._keep_house(now)
         alerts = self._ledger.unplanned(BATCH)
@@ -281,6 +295,9 @@ class Pipeline:
         )
 
     # threads
+
+    def _turns(self) -> bool:
+        return not self._threads or time.monotonic() - self._turned_at < STUCK_S
 
     def _plan_job(self) -> float:
         if self.plan_once():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from alerts.dedup import News, Told
@@ -70,7 +70,8 @@ class Talk:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Talk:
-        values = dict(body)
+        known = {each.name for each in fields(cls)}  # fields of a later version are left out
+        values = {name: value for name, value in body.items() if name in known}
         values["timing"] = Timing(*body["timing"])
         values["escalate_to"] = tuple(body["escalate_to"])
         values["told"] = {
@@ -97,11 +98,16 @@ def tell(
     resolved: Mapping[str, Alert],
     news: News,
     now: float,
+    each: bool = False,
 ) -> tuple[Talk, list[Message]]:
     """Make the messages that bring the receiver up to date.
 
     One that fired and ended before it could be told is told twice, as firing and as resolved:
     a receiver that opens and closes incidents would lose it otherwise.
+
+    Args:
+        each: no alert is left out, in as many messages as that takes: the receiver is a program
+            that knows single alerts.
     """
     messages: list[Message] = []
     short = {fp: alert for fp, alert in resolved.items() if fp not in talk.told}
@@ -109,12 +115,13 @@ def tell(
         began = {
             fp: replace(alert, status=Status.FIRING, ended_at=None) for fp, alert in short.items()
         }
-        messages.append(_message(talk, [*firing.values(), *began.values()], news, now))
-        talk = replace(talk, count=talk.count + 1)
+        messages += _parts(talk, [*firing.values(), *began.values()], news, now, each=each)
+        talk = replace(talk, count=talk.count + len(messages))
         news = News.SOME_RESOLVED if firing else News.ALL_RESOLVED
-    messages.append(_message(talk, [*firing.values(), *resolved.values()], news, now))
+    last = _parts(talk, [*firing.values(), *resolved.values()], news, now, each=each)
+    messages += last
     told = {fp: Told(alert.incident, alert.severity) for fp, alert in firing.items()}
-    critical = any(each.severity is Severity.CRITICAL for each in told.values())
+    critical = any(one.severity is Severity.CRITICAL for one in told.values())
     after = replace(
         talk,
         told=told,
@@ -126,7 +133,7 @@ def tell(
         else None,
         # news about something that somebody has taken already needs taking again
         acknowledged=talk.acknowledged and news in {News.REPEAT, News.SOME_RESOLVED},
-        count=talk.count + 1,
+        count=talk.count + len(last),
     )
     return after, messages
 
@@ -139,6 +146,17 @@ def acknowledge(talk: Talk, firing: Mapping[str, Alert], now: float) -> tuple[Ta
         reason="acknowledged",
     )
     return replace(talk, acknowledged=True, count=talk.count + 1), message
+
+
+def _parts(talk: Talk, alerts: list[Alert], news: News, now: float, *, each: bool) -> list[Message]:
+    if not each:
+        return [_message(talk, alerts, news, now)]
+    ordered = causes_first(alerts)
+    parts = [ordered[at : at + MAX_ALERTS] for at in range(0, len(ordered), MAX_ALERTS)]
+    return [
+        _message(replace(talk, count=talk.count + number), part, news, now)
+        for number, part in enumerate(parts)
+    ]
 
 
 def _message(talk: Talk, alerts: list[Alert], news: News, now: float) -> Message:

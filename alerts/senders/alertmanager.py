@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alerts.http import HttpClient
@@ -81,14 +82,31 @@ def render(message: Message, target: AlertmanagerTarget, now: float) -> list[dic
     ends_at = now + ENDS_AFTER_RESENDS * target.resend_s
     return [
         {
-            "labels": labels_of(alert),
-            "annotations": annotations_of(alert, target.runbook_url),
+            "labels": _named(labels_of(alert)),
+            "annotations": _named(annotations_of(alert, target.runbook_url)),
             "startsAt": rfc3339(alert.started_at),
             "endsAt": rfc3339(alert.ended_at if alert.status is Status.RESOLVED else ends_at),
             "generatorURL": target.external_url,
         }
         for alert in message.alerts
     ]
+
+
+def _named(pairs: Mapping[str, str]) -> dict[str, str]:
+    """With names that every version takes: one odd name, and it refuses all alerts of the post.
+
+    Names that become the same are told apart by a number.
+    """
+    found: dict[str, str] = {}
+    for name, value in pairs.items():
+        plain = re.sub("[^a-zA-Z0-9_]", "_", name)
+        plain = f"_{plain}" if plain[:1].isdigit() else plain
+        number = 2
+        unique = plain
+        while unique in found:
+            unique, number = f"{plain}_{number}", number + 1
+        found[unique] = value
+    return found
 
 
 def basic(username: str, password: str) -> str:

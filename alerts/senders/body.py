@@ -11,6 +11,9 @@ from alerts.message import Outcome, Verdict
 from alerts.retry import judge
 from alerts.senders.post import describe, retry_after
 
+LONGEST_S = 86400.0
+"""More than anybody is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Codes:
@@ -33,9 +36,18 @@ def parse(answer: Answer) -> dict[str, object] | None:
     """The body as a JSON object; None when it is not one."""
     try:
         body = json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
+
+
+def seconds(said: object) -> float | None:
+    """A time to wait that stands in a body; None when it is no number that can be waited for."""
+    if not isinstance(said, int | float):
+        return None
+    # a whole number of any length is JSON, and more than a float holds
+    wait_s = float(min(said, LONGEST_S))
+    return wait_s if wait_s >= 0 else None
 
 
 def read_codes(answer: Answer, codes: Codes) -> Outcome | None:
@@ -53,7 +65,7 @@ def read_codes(answer: Answer, codes: Codes) -> Outcome | None:
     if code == 0:
         return Outcome(Verdict.DELIVERED, describe(answer))
     text = next((str(body[name]) for name in codes.texts if body.get(name)), "")
-    detail = " ".join(f"code {code} {text}".split())[:200]
+    detail = " ".join(f"code {code} {text}".split())
     if code in codes.retry:
         return Outcome(Verdict.RETRY, detail, retry_after(answer) or codes.retry[code])
     verdict = Verdict.REFUSED if code in codes.refused else Verdict.MISCONFIGURED

@@ -7,7 +7,7 @@ import re
 from alerts import cut
 from alerts.http import Answer
 from alerts.message import Message, Outcome, Verdict
-from alerts.senders.body import parse
+from alerts.senders.body import parse, seconds
 from alerts.senders.post import describe, retry_after
 from alerts.senders.tone import COLOUR, headline
 from alerts.words import Story
@@ -51,8 +51,9 @@ class Discord:
         """The time to wait is in the body as well, with fractions."""
         if answer.status != 429:
             return None
-        said = (parse(answer) or {}).get("retry_after")
-        wait_s = float(said) if isinstance(said, int | float) else retry_after(answer)
+        wait_s = seconds((parse(answer) or {}).get("retry_after"))
+        if wait_s is None:
+            wait_s = retry_after(answer)
         return Outcome(Verdict.RETRY, describe(answer), wait_s)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from alerts import cut
 from alerts.http import Answer
@@ -18,6 +19,8 @@ from alerts.words import Story
 SUMMARY_CHARS = 1024
 KEY_CHARS = 255
 DETAIL_CHARS = 4000
+
+_WRONG_KEY = re.compile(r"routing[ _]key|invalid key", re.IGNORECASE)
 
 _SEVERITY = {Severity.CRITICAL: "critical", Severity.WARNING: "warning", Severity.INFO: "info"}
 
@@ -62,8 +65,13 @@ class PagerDuty:
         return url
 
     def read(self, answer: Answer) -> Outcome | None:
-        """202 with `status: success` is queued, which is all that this API ever says."""
+        """202 with `status: success` is queued, which is all that this API ever says.
+
+        A wrong integration key is a 400 like a wrong event, and waits for a person all the same.
+        """
         body = parse(answer)
+        if answer.status == 400 and _WRONG_KEY.search(answer.body.decode("utf-8", "replace")):
+            return Outcome(Verdict.MISCONFIGURED, describe(answer))
         if judge(answer.status) is Verdict.DELIVERED and (
             body is None or body.get("status") != "success"
         ):

@@ -15,6 +15,9 @@ from alerts.retry import judge
 TOKEN_CHARS = 10
 """A piece of a URL that is shorter is no token."""
 
+DETAIL_CHARS = 200
+"""Of what an answer says, in reports."""
+
 Reader = Callable[[Answer], "Outcome | None"]
 """Reads a vendor's own success or error out of an answer; None leaves it to the HTTP status."""
 
@@ -53,6 +56,9 @@ def request(
     except HttpFailure as failure:
         verdict = Verdict.MISCONFIGURED if failure.permanent else Verdict.RETRY
         return Outcome(verdict, str(failure))
+    if not answer.complete and (read is not None or judge(answer.status) is not Verdict.DELIVERED):
+        # without a reader a yes is all in the status, and asking again would tell it twice
+        return Outcome(Verdict.RETRY, f"HTTP {answer.status}, and the rest did not come in time")
     outcome = read(answer) if read is not None else None
     if outcome is None:
         outcome = Outcome(judge(answer.status), describe(answer), retry_after(answer))
@@ -60,7 +66,8 @@ def request(
     for secret in (*hide, *secrets_in(url)):
         if secret:
             detail = detail.replace(secret, "***")
-    return Outcome(outcome.verdict, detail, outcome.retry_after_s)
+    # cut last: the half of a secret is not found
+    return Outcome(outcome.verdict, detail[:DETAIL_CHARS], outcome.retry_after_s)
 
 
 def secrets_in(url: str) -> list[str]:
@@ -72,11 +79,10 @@ def secrets_in(url: str) -> list[str]:
 
 
 def describe(answer: Answer) -> str:
-    """Status and the beginning of the body in one printable line."""
-    text = answer.body[:800].decode("utf-8", "replace")
+    """Status and body in one printable line; `request` takes secrets out of it and cuts it."""
+    text = answer.body.decode("utf-8", "replace")
     line = "".join(char if char.isprintable() else " " for char in text)
-    line = " ".join(line.split())[:200]
-    return f"HTTP {answer.status} {line}".strip()
+    return f"HTTP {answer.status} {' '.join(line.split())}".strip()
 
 
 def retry_after(answer: Answer) -> float | None:

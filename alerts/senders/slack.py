@@ -33,7 +33,9 @@ class Slack:
             f"<{escape_url(link.url)}|{escape(link.label)}>" for link in story.links
         )
         blocks = [
-            _section(f"*{escape(title)}*"),
+            _section(
+                cut.fit(lambda longest: f"*{escape(cut.to_chars(title, longest))}*", SECTION_CHARS)
+            ),
             _section(cut.fit(lines, SECTION_CHARS)),
             *([{"type": "context", "elements": [_mrkdwn(links)]}] if links else []),
         ]

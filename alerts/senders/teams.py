@@ -8,6 +8,7 @@ from alerts import cut
 from alerts.http import Answer
 from alerts.message import Message, Outcome, Verdict
 from alerts.retry import judge
+from alerts.senders.body import parse
 from alerts.senders.chat import encode
 from alerts.senders.post import describe
 from alerts.senders.tone import headline
@@ -26,6 +27,8 @@ _STYLE = {
     "acknowledged": "default",
     "digest": "default",
 }
+
+_FAILED = (b"message delivery failed", b"endpoint returned http error")
 
 _MARKUP = re.compile(r"([\\*_\[\]`#])")
 
@@ -47,21 +50,28 @@ class Teams:
         return url
 
     def read(self, answer: Answer) -> Outcome | None:
-        """The old connectors answered 200 and told of the failure in the body."""
-        failed = b"failed" in answer.body or b"error" in answer.body.lower()
-        if judge(answer.status) is Verdict.DELIVERED and failed:
-            return Outcome(Verdict.RETRY, describe(answer))
-        return None
+        """The old connectors answered 200 and told of the failure in the body.
+
+        In their own words only: a workflow may answer with our message, and that is about errors.
+        """
+        if judge(answer.status) is not Verdict.DELIVERED:
+            return None
+        body = parse(answer)
+        text = answer.body.lower()
+        failed = (
+            any(words in text for words in _FAILED) if body is None else bool(body.get("error"))
+        )
+        return Outcome(Verdict.RETRY, describe(answer)) if failed else None
 
 
 def _card(story: Story, limit: int) -> dict[str, object]:
     facts = [
-        {"title": escape(line.label), "value": cut.to_chars(escape(line.text), limit)}
+        {"title": escape(line.label), "value": escape(cut.to_chars(line.text, limit))}
         for line in story.lines
     ]
     title = {
         "type": "TextBlock",
-        "text": cut.to_chars(escape(headline(story)), 500),
+        "text": escape(cut.to_chars(headline(story), 500)),
         "weight": "Bolder",
         "size": "Medium",
         "wrap": True,

@@ -8,7 +8,7 @@ from alerts import cut
 from alerts.http import Answer
 from alerts.message import Message, Outcome, Verdict
 from alerts.retry import judge
-from alerts.senders.body import parse
+from alerts.senders.body import parse, seconds
 from alerts.senders.post import describe, retry_after
 from alerts.senders.tone import headline
 from alerts.words import Story
@@ -69,10 +69,12 @@ class Telegram:
             return None
         if body.get("ok") is True:
             return Outcome(Verdict.DELIVERED, "ok")
-        text = str(body.get("description", ""))[:200]
+        text = str(body.get("description", ""))
         parameters = body.get("parameters")
         asked = parameters.get("retry_after") if isinstance(parameters, dict) else None
-        wait_s = float(asked) if isinstance(asked, int | float) else retry_after(answer)
+        wait_s = seconds(asked)
+        if wait_s is None:
+            wait_s = retry_after(answer)
         verdict = judge(answer.status)
         if verdict is Verdict.DELIVERED:
             verdict = Verdict.RETRY

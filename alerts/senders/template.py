@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import jinja2.sandbox
@@ -19,8 +20,31 @@ class TemplateError(ReceiverError):
     """The template cannot be read, does not parse, or fails; says where."""
 
 
+class _Names(dict[str, Any]):
+    """Labels or annotations: one that is not there is empty, as in Alertmanager's templates."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+_OPEN = frozenset({"labels", "annotations", "groupLabels", "commonLabels", "commonAnnotations"})
+"""The fields whose names differ from alert to alert: a card's alert has no replica."""
+
+
+def _lenient(value: Any, name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        kind = _Names if name in _OPEN else dict
+        return kind({key: _lenient(each, key) for key, each in value.items()})
+    if isinstance(value, list):
+        return [_lenient(each) for each in value]
+    return value
+
+
 class BodyTemplate:
-    """Renders a body from the version-4 fields; `| json` writes a value as JSON."""
+    """Renders a body from the version-4 fields; `| json` writes a value as JSON.
+
+    A label or annotation that an alert does not have is empty; any other unknown name is an error.
+    """
 
     def __init__(self, text: str, name: str) -> None:
         """Parse.
@@ -46,7 +70,7 @@ class BodyTemplate:
             TemplateError: a field does not exist, or the body is too large.
         """
         try:
-            body = self._template.render(fields).encode("utf-8", "replace")
+            body = self._template.render(_lenient(fields)).encode("utf-8", "replace")
         except Exception as error:
             raise TemplateError(f"{self._name}: {type(error).__name__}: {error}") from error
         if len(body) > MAX_BYTES:

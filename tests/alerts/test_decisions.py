@@ -426,7 +426,9 @@ def test_nothing_explains_itself_or_its_cause_in_a_circle():
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "::1", "fe80::1%eth0", "fd00::1",
-     "0.0.0.0", "224.0.0.1", "::ffff:127.0.0.1", "100.64.0.1"],
+     "0.0.0.0", "224.0.0.1", "::ffff:127.0.0.1", "100.64.0.1", "64:ff9b::127.0.0.1",
+     "64:ff9b::169.254.169.254", "64:ff9b:1::1", "2002:7f00:1::", "::127.0.0.1", "fec0::1",
+     "::ffff:0:169.254.169.254", "::"],
 )  # fmt: skip
 def test_an_address_that_is_not_public_needs_permission(address):
     with pytest.raises(AddressError):
@@ -437,6 +439,7 @@ def test_an_address_that_is_not_public_needs_permission(address):
 def test_public_addresses_and_https_need_none():
     check_ip("93.184.216.34", allow_insecure=False)
     check_ip("2606:2800:220:1::1", allow_insecure=False)
+    check_ip("64:ff9b::93.184.216.34", allow_insecure=False)
     check_url("https://hooks.example.com/x", allow_insecure=False)
 
 

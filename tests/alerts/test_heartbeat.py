@@ -73,3 +73,37 @@ def test_without_a_url_and_alertmanager_there_is_none(tmp_path):
 
     assert not pipeline.beat_once()
     pipeline.stop(1)
+
+
+def test_it_stops_when_nobody_would_be_told_anything(tmp_path, monkeypatch):
+    monkeypatch.setattr("alerts.pipeline.STUCK_S", 0.3)
+    monkeypatch.setattr("alerts.pipeline.PLAN_IDLE_S", 0.02)
+    broken = []
+
+    def unplanned(limit):
+        if broken:
+            raise MemoryError
+        return []
+
+    with playing(Reply(200)) as vendor:
+        pipeline = Pipeline(settings(vendor.url("")), tmp_path / "journal.db", host="gpu-1")
+        monkeypatch.setattr(pipeline._ledger, "unplanned", unplanned)
+        pipeline.start()
+        wait_for(pipeline.beat_once)
+        broken.append(True)
+        wait_for(lambda: not pipeline.beat_once())
+        notice = pipeline.snapshot().notice
+        pipeline.stop(5)
+
+    assert notice == "the planner stands still"
+
+
+def test_a_beat_that_works_does_not_hide_one_that_fails(tmp_path):
+    with playing(Reply(200)) as vendor:
+        vendor.script = [Reply(500)]
+        pipeline = Pipeline(settings(vendor.url("")), tmp_path / "journal.db", host="gpu-1")
+        pipeline.beat_once()
+        shown = pipeline.snapshot().heartbeat
+        pipeline.stop(1)
+
+    assert shown == "retry"

@@ -35,10 +35,10 @@ def test_an_answer_comes_back_whole():
     "reply",
     [
         pytest.param(Reply(hang=True), id="no answer at all"),
-        pytest.param(Reply(200, b"x" * 100, drip_s=0.05), id="a body that never ends"),
+        pytest.param(Reply(cut=True), id="a connection that is cut"),
     ],
 )
-def test_the_deadline_is_over_the_whole_exchange(reply):
+def test_what_gives_no_answer_is_left_in_time(reply):
     with playing(reply) as vendor:
         began = time.monotonic()
         found = failure(client(timeout_s=0.4), vendor.url("/token-123"))
@@ -46,6 +46,51 @@ def test_the_deadline_is_over_the_whole_exchange(reply):
         assert time.monotonic() - began < 4.0
         assert not found.permanent
         assert "token-123" not in str(found)
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["directly", "by a proxy"])
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        pytest.param(Reply(200, b"x" * 100, drip_s=0.05), 200, id="a body that never ends"),
+        pytest.param(Reply(503, b"x" * 100, drip_s=0.05), 503, id="nor does that of a no"),
+        pytest.param(Reply(200, b"half", missing=100), 200, id="a body that is cut off"),
+    ],
+)
+def test_the_deadline_is_over_the_whole_exchange_and_the_status_is_kept(reply, status, proxied):
+    with playing(reply) as vendor:
+        proxy = f"http://127.0.0.1:{vendor.port}" if proxied else ""
+        url = "http://hooks.invalid/x" if proxied else vendor.url()
+        began = time.monotonic()
+        answer = client(timeout_s=0.5, proxy=proxy).request("POST", url, b"{}", {})
+
+        assert time.monotonic() - began < 4.0
+        assert (answer.status, answer.complete) == (status, False)
+
+
+def test_addresses_that_do_not_answer_share_one_time_limit(monkeypatch):
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:  # the queue is full: nobody gets an answer any more
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        four = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))] * 4
+        real = socket.getaddrinfo
+
+        def resolve(host, *given, **more):
+            return four if host == "hooks.example" else real(host, *given, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        began = time.monotonic()
+        failure(client(timeout_s=0.5), f"http://hooks.example:{port}/x")
+        took_s = time.monotonic() - began
+        for each in waiting:
+            each.close()
+
+    assert took_s < 1.6
 
 
 def test_headers_that_drip_do_not_outlast_the_deadline():
@@ -127,9 +172,11 @@ def test_the_deadline_holds_over_tls_as_well(tmp_path):
     context.load_cert_chain(cert, key)
     with playing(Reply(200, b"x" * 100, drip_s=0.05), tls=context) as vendor:
         began = time.monotonic()
-        failure(client(ca_file=cert, timeout_s=0.4), f"https://127.0.0.1:{vendor.port}/")
+        http = client(ca_file=cert, timeout_s=1.0)
+        answer = http.request("POST", f"https://127.0.0.1:{vendor.port}/", b"{}", {})
 
         assert time.monotonic() - began < 4.0
+        assert not answer.complete
 
 
 @pytest.mark.parametrize(
@@ -143,6 +190,10 @@ def test_the_deadline_holds_over_tls_as_well(tmp_path):
         ("https://localhost:9400/x", "not a public address"),
         ("ftp://example.com/x", "https"),
         ("https:///x", "no host"),
+        ("https://evil.example\\@hooks.example.com/x", "backslash"),
+        ("https://hooks.example.com\t.evil.example/x", "control character"),
+        ("https://[hooks.example.com/x", "not a URL"),
+        ("https://[64:ff9b::a9fe:a9fe]/x", "not a public address"),
     ],
 )
 def test_what_is_not_allowed_is_not_even_tried(url, says):

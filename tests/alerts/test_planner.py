@@ -473,3 +473,22 @@ def test_a_clock_that_is_set_back_an_hour_does_not_stop_the_messages():
     told += d.tell(resolved(firing, d.clock.now)) + d.wait(10)
 
     assert [m.status.value for m in told] == ["firing", "resolved"]
+
+
+def test_a_receiver_that_forgets_is_told_each_of_a_hundred_alerts_and_each_end():
+    d = desk(Route(("am", "mail"), group_by=("host",)), resend_s={"am": 60.0})
+    hundred = [alert(replica=f"r-{n}", incident=n, at=START) for n in range(120)]
+    d.tell(*hundred)
+    told = d.wait(30)
+    d.tell(*(resolved(each, d.clock.now) for each in hundred))
+    told += d.wait(30)
+
+    for status in ("firing", "resolved"):
+        for_am = [m for m in told if m.receiver == "am" and m.status.value == status]
+        assert {each.fingerprint for m in for_am for each in m.alerts} == {
+            each.fingerprint for each in hundred
+        }
+        assert all(len(m.alerts) <= 50 for m in for_am)
+        (for_mail,) = [m for m in told if m.receiver == "mail" and m.status.value == status]
+        assert (len(for_mail.alerts), for_mail.left_out) == (50, 70)
+    assert len({m.key for m in told}) == len(told)

@@ -109,7 +109,14 @@ def test_it_receives_groups_and_resolves_what_we_send(real, tmp_path):
     sending = pipeline(real, tmp_path)
     sending.start()
     now = time.time()
-    lost = alert("GpuLost", replica=None, gpu_uuid=GPU, at=now, evidence={"xid": "79"})
+    lost = alert(
+        "GpuLost",
+        replica=None,
+        gpu_uuid=GPU,
+        at=now,
+        evidence={"xid": "79", "failing for": "9 s"},
+        labels={"gpu-model": "H100"},
+    )
     wrong = alert("ReplicaWrong", replica="replica-1", at=now)
     try:
         sending.accept([lost, wrong])
@@ -117,6 +124,7 @@ def test_it_receives_groups_and_resolves_what_we_send(real, tmp_path):
         (shown,) = real.tool("alert", "query", "alertname=GpuLost")
         assert shown["labels"]["severity"] == "critical"
         assert shown["annotations"]["evidence_xid"] == "79"
+        assert shown["annotations"]["evidence_failing_for"] == "9 s"
         assert shown["status"]["state"] == "active"
 
         wait_for(lambda: any("GpuLost" in str(request.body) for request in real.hook.got))

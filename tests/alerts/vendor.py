@@ -18,13 +18,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer. `hang`: none at all. `drip_s`: a pause before every byte of the body."""
+    """One answer. `hang`: none at all. `drip_s`: a pause before every byte of the body.
+
+    `missing`: bytes of the body that are promised and do not come.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: bool = False
     drip_s: float = 0.0
+    missing: int = 0
     cut: bool = False
 
 
@@ -86,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
+        self.send_header("Content-Length", str(len(reply.body) + reply.missing))
         self.end_headers()
         if not reply.drip_s:
             self.wfile.write(reply.body)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import urllib.parse
 from dataclasses import replace
 
@@ -14,12 +15,13 @@ import pytest
 from alerts.http import Answer
 from alerts.message import Kind, Verdict
 from alerts.model import Severity
+from alerts.retry import RetryLimits, decide
 from alerts.senders.build import SecretError, build
 from alerts.senders.post import retry_after
 from alerts.settings import AlertSettings
 from tests.alerts.examples import DIGEST, ENDED, FIRING, HUNG, TAKEN, XID, message
 from tests.alerts.make import START, Clock
-from tests.alerts.receivers import KINDS, PATH_TOKEN, SECRET, TOKEN, secret, sender_of
+from tests.alerts.receivers import KINDS, PATH_TOKEN, SECRET, TOKEN, secret, sender_of, settings_of
 from tests.alerts.vendor import Reply, playing, says
 
 YES, RETRY = Verdict.DELIVERED, Verdict.RETRY
@@ -56,8 +58,6 @@ def test_the_status_decides_when_it_says_that_it_failed(kind, reply, verdict, tm
 def test_a_vendor_that_hangs_is_left_after_the_time_limit(kind, tmp_path):
     with playing(Reply(hang=True)) as vendor:
         settings = {"timeout_s": 0.2}
-        from tests.alerts.receivers import settings_of
-
         given = settings_of(kind, vendor, tmp_path).model_dump()
         given["receivers"] = [{**given["receivers"][0], **settings}]
         configured = AlertSettings.model_validate(given)
@@ -501,3 +501,214 @@ def test_pagerdutys_key_stays_within_its_limit(tmp_path):
 
     assert all(len(key) <= 255 for key in keys)
     assert len(set(keys)) == 2
+
+
+@pytest.mark.parametrize("size", [3000, 5000, 9000])
+@pytest.mark.parametrize("kind", ["slack", "teams", "discord", "feishu", "dingtalk", "telegram"])
+def test_no_cut_leaves_half_of_an_escape(kind, size, tmp_path):
+    """A cut after escaping ends in `&am…` or in a lone backslash; one before it does not."""
+    hostile = "&<*_" * size
+    long = message(
+        replace(HUNG, name="&" * 199, host="&" * 199, replica="&" * 199, summary=hostile)
+    )
+    with playing(KINDS[kind].yes) as vendor:
+        sender_of(kind, vendor, tmp_path, Clock()).send(long)
+        texts = list(_texts(vendor.got[0].json))
+
+    for text in texts:
+        assert not re.search(r"&(?!amp;|lt;|gt;|quot;|#x?\d+;)[#a-z]{1,5}…", text), text[-80:]
+        assert not re.search(r"(?<!\\)(\\\\)*\\…", text), text[-80:]
+    if kind == "slack":
+        sections = vendor.got[0].json["attachments"][0]["blocks"]
+        head = sections[0]["text"]["text"]
+        assert head.startswith("*")
+        assert head.endswith("*")
+        assert len(head) <= 3000
+
+
+def _texts(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(429, b'{"retry_after": 1' + b"0" * 400 + b"}"), id="a number too large"),
+        pytest.param(Reply(429, b'{"parameters": {"retry_after": NaN}}'), id="not a number"),
+        pytest.param(Reply(500, b"[" * 60_000), id="brackets without end"),
+        pytest.param(Reply(200, b"[" * 60_000), id="brackets and a yes"),
+        pytest.param(Reply(429, b"{}", {"Retry-After": "9" * 400}), id="a header too large"),
+        pytest.param(Reply(429, b"{}", {"Retry-After": "-5"}), id="a header below zero"),
+        pytest.param(
+            Reply(
+                429,
+                b"{}",
+                {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT", "Date": "Mon, 21 Sep 2026 14:00"},
+            ),
+            id="the end of days",
+        ),
+        pytest.param(Reply(500, b"\xff\xfe" * 500), id="bytes that are no text"),
+    ],
+)
+def test_an_answer_full_of_nonsense_costs_no_message(kind, reply, tmp_path):
+    with playing(reply) as vendor:
+        sender = sender_of(kind, vendor, tmp_path, Clock())
+        outcome = sender.send(FIRING)
+
+    assert outcome.verdict in {RETRY, YES}
+    decided = decide(
+        outcome, attempts=1, created_at=START, now=START, jitter=1, limits=RetryLimits()
+    )
+    assert decided.at - START <= 3600
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("ahead", [150, 170, 185])
+def test_a_report_that_is_cut_shows_no_half_of_a_secret(kind, ahead, tmp_path):
+    with playing() as vendor:
+        for text in (PATH_TOKEN, TOKEN, SECRET, "R" * 32):
+            vendor.default = Reply(400, b"x" * ahead + b" " + text.encode() + b" sorry")
+            outcome = sender_of(kind, vendor, tmp_path, Clock()).send(FIRING)
+            used = str(vendor.got[-1].path) + str(vendor.got[-1].json)
+            if text in used or (text == SECRET and kind in {"feishu", "dingtalk", "webhook"}):
+                assert text[:8] not in outcome.detail
+            assert len(outcome.detail) <= 210
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        pytest.param(
+            says({"status": "invalid event", "errors": ["Invalid routing key"]}, 400),
+            BROKEN,
+            id="a key that is wrong waits for a person",
+        ),
+        pytest.param(
+            says({"status": "invalid key", "message": "Event object is invalid"}, 400),
+            BROKEN,
+            id="in other words",
+        ),
+        pytest.param(
+            says({"status": "invalid event", "errors": ["'payload.summary' is missing"]}, 400),
+            REFUSED,
+            id="an event that is wrong does not",
+        ),
+    ],
+)
+def test_pagerduty_tells_a_wrong_key_from_a_wrong_event(reply, verdict, tmp_path):
+    with playing(reply) as vendor:
+        assert sender_of("pagerduty", vendor, tmp_path, Clock()).send(FIRING).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        pytest.param(b"1", YES, id="the old connectors' yes"),
+        pytest.param(b"", YES, id="a workflow's yes"),
+        pytest.param(
+            b"Webhook message delivery failed with error: Microsoft Teams endpoint returned"
+            b" HTTP error 429 with ContextId",
+            RETRY,
+            id="the old connectors' no",
+        ),
+        pytest.param(b'{"error": {"code": "TriggerConditionNotMet"}}', RETRY, id="an error"),
+        pytest.param(
+            b'{"received": "GPU 3 has uncorrectable errors; last check failed", "error": null}',
+            YES,
+            id="our own words repeated are no failure",
+        ),
+    ],
+)
+def test_teams_says_no_in_its_own_words_only(body, verdict, tmp_path):
+    with playing(Reply(200, body)) as vendor:
+        assert sender_of("teams", vendor, tmp_path, Clock()).send(FIRING).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        pytest.param(Reply(200, b"ok" * 50, drip_s=0.05), YES, id="a yes whose body drips"),
+        pytest.param(Reply(500, b"no" * 50, drip_s=0.05), RETRY, id="a no whose body drips"),
+        pytest.param(Reply(202, b"part", missing=100), YES, id="a body that is missing"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["webhook", "alertmanager"])
+def test_where_the_status_is_the_answer_a_slow_body_changes_nothing(kind, reply, verdict, tmp_path):
+    with playing(reply) as vendor:
+        given = settings_of(kind, vendor, tmp_path).model_dump()
+        given["receivers"] = [{**given["receivers"][0], "timeout_s": 0.4}]
+        configured = AlertSettings.model_validate(given)
+        outcome = build(configured.receivers[0], configured, Clock()).send(FIRING)
+
+    assert outcome.verdict is verdict
+
+
+@pytest.mark.parametrize("kind", ["feishu", "dingtalk", "telegram", "pagerduty"])
+def test_where_the_body_is_the_answer_a_body_without_end_is_none(kind, tmp_path):
+    with playing(replace(KINDS[kind].yes, drip_s=0.05)) as vendor:
+        given = settings_of(kind, vendor, tmp_path).model_dump()
+        given["receivers"] = [{**given["receivers"][0], "timeout_s": 0.3}]
+        configured = AlertSettings.model_validate(given)
+        outcome = build(configured.receivers[0], configured, Clock()).send(FIRING)
+
+    assert outcome.verdict is RETRY
+
+
+def test_a_url_that_is_none_waits_for_a_person(tmp_path):
+    path = tmp_path / "url"
+    path.write_text("https://[hooks.example.com/token-123")
+    settings = AlertSettings.model_validate(
+        {"receivers": [{"name": "s", "type": "slack", "url_file": str(path)}]}
+    )
+    outcome = build(settings.receivers[0], settings, Clock()).send(FIRING)
+
+    assert outcome.verdict is BROKEN
+    assert "token-123" not in outcome.detail
+
+
+@pytest.mark.parametrize("about", ["replica", "gpu", "host"])
+def test_a_template_reads_a_label_that_an_alert_lacks_as_empty(about, tmp_path):
+    given = {
+        "replica": HUNG,
+        "gpu": replace(XID, replica=None),
+        "host": replace(HUNG, name="HostDiskFull", replica=None, gpu_uuid=None),
+    }[about]
+    template = tmp_path / "body.jinja"
+    template.write_text(
+        '{"text": {{ (alerts[0].labels.replica ~ "|" ~ alerts[0].labels.gpu_uuid ~ "|"'
+        ' ~ alerts[0].annotations.action ~ "|" ~ commonLabels.team) | json }}}'
+    )
+    with playing() as vendor:
+        settings = settings_of("webhook", vendor, tmp_path).model_dump()
+        settings["receivers"] = [{**settings["receivers"][0], "template_file": str(template)}]
+        configured = AlertSettings.model_validate(settings)
+        sender = build(configured.receivers[0], configured, Clock())
+        outcome = sender.send(message(given))
+
+        assert outcome.verdict is YES, outcome.detail
+        assert vendor.got[0].json["text"].split("|")[0] == (given.replica or "")
+
+
+def test_alertmanager_gets_names_that_every_version_takes(tmp_path):
+    odd = replace(
+        HUNG,
+        evidence={"oldest request": "31 s", "温度": "90 °C", "1st-byte": "2 s"},
+        labels={"gpu-model": "H100", "team": "search"},
+    )
+    with playing(KINDS["alertmanager"].yes) as vendor:
+        sender_of("alertmanager", vendor, tmp_path, Clock()).send(message(odd))
+        (sent,) = vendor.got[0].json
+
+    names = [*sent["labels"], *sent["annotations"]]
+    assert all(re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", name) for name in names)
+    assert sent["annotations"]["evidence_oldest_request"] == "31 s"
+    assert sent["labels"]["gpu_model"] == "H100"
+    assert "90 °C" in sent["annotations"].values()
