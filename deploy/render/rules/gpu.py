@@ -59,8 +59,10 @@ def _reading(monitor: MonitorSettings) -> tuple[AlertRule, ...]:
         ),
         AlertRule(
             name="RankguardGpuMissing",
-            expr="count by (host) (rankguard_gpu_up)"
-            " < max_over_time(count by (host) (rankguard_gpu_up)[6h:5m])",
+            # a count of nothing is no value: without the driver's, an only card would not be missed
+            expr="(count by (host) (rankguard_gpu_up)"
+            " or 0 * max by (host) (rankguard_gpu_driver_up))\n"
+            "< max_over_time(count by (host) (rankguard_gpu_up)[6h:5m])",
             severity=Severity.CRITICAL,
             hold="5m",
             summary="{{ $labels.host }}: {{ $value }} cards are there, there were more",

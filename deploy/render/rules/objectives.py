@@ -31,7 +31,7 @@ BURNS = (
     Burn(6.0, "6h", "30m", Severity.CRITICAL, "5 % of a month's budget in six hours"),
     Burn(1.0, "3d", "6h", Severity.WARNING, "10 % of a month's budget in three days"),
 )
-_SECONDS = {"1h": 3600, "6h": 21600, "3d": 259200}
+_INTERVAL_S = 30
 WINDOWS = tuple(dict.fromkeys(window for burn in BURNS for window in (burn.short, burn.long)))
 
 
@@ -58,7 +58,7 @@ def latency_bound(slo_ms: float) -> float:
 
 def objectives(wanted: Objectives) -> Group:
     """Burn rates of both objectives, per host."""
-    return Group("rankguard-objectives", _recordings(wanted), _alerts(wanted), interval="30s")
+    return Group("rankguard-objectives", _recordings(wanted), _alerts(wanted), f"{_INTERVAL_S}s")
 
 
 def _recordings(wanted: Objectives) -> tuple[Recording, ...]:
@@ -133,6 +133,7 @@ def _burning(ratio: str, burn: Burn, budget: float) -> str:
     return (
         f"rankguard:{ratio}:ratio{burn.long} > {limit}\n"
         f"and rankguard:{ratio}:ratio{burn.short} > {limit}\n"
-        f"and avg_over_time(rankguard:requests:rate5m[{burn.long}]) * {_SECONDS[burn.long]}"
+        # the sum, and not the average times the window: a host that is new has few samples
+        f"and sum_over_time(rankguard:requests:rate5m[{burn.long}]) * {_INTERVAL_S}"
         f" > {LEAST_REQUESTS}"
     )

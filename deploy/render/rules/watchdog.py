@@ -80,7 +80,9 @@ def replicas(monitor: MonitorSettings) -> Group:
         ),
         AlertRule(
             name="RankguardReplicasMissing",
-            expr='sum by (host) (rankguard_replica_routable{job="rankguard-watchdog"})'
+            # a sum over nothing is no value: a watchdog that answers and has none has 0
+            expr='(sum by (host) (rankguard_replica_routable{job="rankguard-watchdog"})'
+            ' or 0 * max by (host) (up{job="rankguard-watchdog"} == 1))'
             f" < {least}",
             severity=Severity.WARNING,
             hold="5m",
@@ -128,9 +130,11 @@ def canary(monitor: MonitorSettings) -> Group:
             ),
             AlertRule(
                 name="RankguardCanaryMissing",
-                expr=f"{runs} == 0 and {routable} == 1",
+                # not `== 0`: a series that is missing is none at all
+                expr=f"{routable} == 1 unless {runs} > 0",
                 severity=Severity.WARNING,
-                hold="1m",
+                # the first run comes with the replica and is no increase yet
+                hold=duration(max(60.0, 2 * period_s)),
                 summary="{{ $labels.host }}: no canary ran on {{ $labels.replica }} for"
                 f" {look}, although it takes traffic",
                 action="Nobody checks whether its scores are right: read the watchdog's log.",

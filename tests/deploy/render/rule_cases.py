@@ -68,6 +68,21 @@ CASES = {
     "RankguardErrorBudgetBurnFast": {
         "fires": (traffic(70, good=98, failed=2), 68),
         "quiet": (traffic(70, good=99, failed=1), 68),
+        # 24 requests in all: on the day of the installation one failure is not an outage
+        "quiet on a new host": (traffic(12, good=1, failed=1), 12),
+        # a burst of five minutes is a fifth of what an hour would need
+        "quiet when it was short": (
+            [
+                gateway("rankguard_requests_total", "0+100x120", route="/v1/rerank", status="200"),
+                gateway(
+                    "rankguard_requests_total",
+                    "0x60 3+3x5 18x60",
+                    route="/v1/rerank",
+                    status="503",
+                ),
+            ],
+            67,
+        ),
     },
     "RankguardErrorBudgetBurn": {
         "fires": (traffic(400, good=992, failed=8), 398),
@@ -176,6 +191,8 @@ CASES = {
             ],
             8,
         ),
+        "fires when there is none at all": ([watchdog("up", "1x10")], 8),
+        "quiet when nobody answers": ([watchdog("up", "0x10")], 8),  # that is another alert
         "quiet": (
             [
                 watchdog("rankguard_replica_routable", "1x10", replica="replica-0"),
@@ -239,6 +256,10 @@ CASES = {
             ],
             10,
         ),
+        "fires when nobody counts": (
+            [watchdog("rankguard_replica_routable", "1x12", replica="replica-0")],
+            10,
+        ),
         "quiet": (
             [
                 watchdog(
@@ -262,6 +283,11 @@ CASES = {
             [card("rankguard_gpu_up", "1x60"), card("rankguard_gpu_up", "1x20 stale", number=1)],
             55,
         ),
+        "fires when the only card is gone": (
+            [watchdog("rankguard_gpu_driver_up", "1x60"), card("rankguard_gpu_up", "1x20 stale")],
+            55,
+        ),
+        "quiet on a host that never had one": ([watchdog("rankguard_gpu_driver_up", "1x60")], 55),
         "quiet": (
             [card("rankguard_gpu_up", "1x60"), card("rankguard_gpu_up", "0x60", number=1)],
             55,
