@@ -9,14 +9,15 @@ import difflib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from alerts.settings import AlertSettings
+from deploy import variables
 from deploy.fleet.settings import FleetSettings
 from deploy.ui.settings import UiSettings
 from deploy.upgrade import overlay
@@ -29,9 +30,14 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ENV_PREFIX = "RANKGUARD_"
-ENV_NESTING = "__"
 DEFAULT_FILE = Path("rankguard.toml")
+_WORDS = {
+    "model_type": "should be a section with keys",
+    "tuple_type": "should be a list",
+    "path_type": "should be a path, in quotes",
+    "union_tag_not_found": "has no type",
+}
+"""For people who write TOML and not Python; what is not here is pydantic's own."""
 
 
 class Config(BaseModel):
@@ -78,10 +84,15 @@ def load(
     """
     environ = os.environ if environ is None else environ
     source, body = _read(find_file(path))
-    for name, value in sorted(environ.items()):
-        if name.startswith(ENV_PREFIX) and ENV_NESTING in name:
-            _overlay(body, name.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING), value)
-    config = _validated(source, body)
+    names = variables.in_environment(environ)
+    lost = [
+        f"{name}: [{'.'.join(place[:-1])}] is no section"
+        for place, name in names.items()
+        if not variables.put(body, place, environ[name])
+    ]
+    if lost:
+        raise ConfigError(source, tuple(lost))
+    config = _validated(source, body, names)
     if not upgraded:
         return config
     try:
@@ -101,15 +112,23 @@ def revised(config: Config, changes: Mapping[str, str]) -> Config:
     """
     body = {"engine": config.engine.model_dump(mode="json", exclude_defaults=True)}
     for name, value in changes.items():
-        _overlay(body, name.split("."), value)
+        variables.put(body, name.split("."), value)
     return config.model_copy(update={"engine": _validated("--set", body).engine})
 
 
-def _validated(source: str, body: dict[str, Any]) -> Config:
+def overlooked(environ: Mapping[str, str]) -> list[str]:
+    """Sentences on variables that are not read and look as if they should be."""
+    sections = {name: _keys([name]) for name in Config.model_fields}
+    return variables.overlooked(environ, sections)
+
+
+def _validated(
+    source: str, body: dict[str, Any], names: Mapping[variables.Place, str] | None = None
+) -> Config:
     try:
         config = Config.model_validate(body)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors(include_url=False)]
+        problems = [_problem(item, names or {}) for item in error.errors(include_url=False)]
         raise ConfigError(source, tuple(problems)) from None
     problems = _cross_check(config)
     if problems:
@@ -121,42 +140,29 @@ def _read(path: Path | None) -> tuple[str, dict[str, Any]]:
     if path is None:
         return "configuration", {}
     try:
-        return str(path), tomllib.loads(path.read_text(encoding="utf-8"))
+        # Windows' editors begin a file with a byte order mark
+        return str(path), tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(str(path), ("there is no such file",)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), (f"cannot be read: {error}",)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(str(path), ("cannot be read: it is not UTF-8",)) from None
+    except OSError as error:
+        raise ConfigError(str(path), (f"cannot be read: {error.strerror}",)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), (f"not TOML: {error}",)) from None
 
 
-def _overlay(body: dict[str, Any], keys: list[str], text: str) -> None:
-    """Put one variable's value in its place; a part of `[engine.vllm]` keeps its type."""
-    *path, last = keys
-    for key in path:
-        inner = body.setdefault(key, {})
-        if not isinstance(inner, dict):
-            return
-        body = inner
-    typed = text.startswith(("[", "{")) or path == ["engine", "vllm"]
-    body[last] = _literal(text) if typed else text
-
-
-def _literal(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _problem(item: Any) -> str:
+def _problem(item: Any, names: Mapping[variables.Place, str]) -> str:
     where = [str(part) for part in item["loc"]]
     *sections, key = where
     place = f"[{'.'.join(sections)}] {key}" if sections else f"[{key}]"
-    if item["type"] == "extra_forbidden":
-        return f"{place}: unknown key{_suggestion(sections, key)}"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{place}: {message} (got {_shown(key, item['input'])})"
+    unknown = item["type"] == "extra_forbidden"
+    variable = variables.origin(where, names, unknown=unknown)
+    source = f" (from {variable})" if variable else ""
+    if unknown:
+        return f"{place}: unknown key{_suggestion(sections, key)}{source}"
+    message = _WORDS.get(item["type"], item["msg"].removeprefix("Value error, "))
+    return f"{place}: {message} (got {_shown(key, item['input'])}){source}"
 
 
 def _shown(key: str, value: object) -> str:
@@ -169,15 +175,35 @@ def _shown(key: str, value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _suggestion(sections: list[str], key: str) -> str:
-    model: Any = Config
-    for section in sections:
-        field = getattr(model, "model_fields", {}).get(section)
-        if field is None:
-            return ""
-        model = field.annotation
-    close = difflib.get_close_matches(key, getattr(model, "model_fields", {}), n=1)
+def _suggestion(sections: Sequence[str], key: str) -> str:
+    close = difflib.get_close_matches(key, _keys(sections), n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _keys(sections: Sequence[str]) -> set[str]:
+    """The keys of a section; in a list, whose parts are a number and a type, of that type."""
+    models: list[type[BaseModel]] = [Config]
+    for section in sections:
+        inner = [m.model_fields[section] for m in models if section in m.model_fields]
+        if inner:
+            models = [model for field in inner for model in _models(field.annotation)]
+            continue
+        of_type = [m for m in models if section in _types(m)]
+        models = of_type or (models if section.isdigit() else [])
+    return {name for model in models for name in model.model_fields}
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Every settings model that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]
+
+
+def _types(model: type[BaseModel]) -> tuple[Any, ...]:
+    """What `type` is in an entry of a list that this model reads."""
+    field = model.model_fields.get("type")
+    return () if field is None else get_args(field.annotation)
 
 
 def _cross_check(config: Config) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import typer
 
@@ -15,10 +17,12 @@ app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True
 @app.command(epilog=examples("rankguard config check", "rankguard config check -c new.toml"))
 def check(config: ConfigFile = None) -> None:
     """Name every problem at once; exit code 2 if there is one."""
-    from deploy.config import find_file, load
+    from deploy.config import find_file, load, overlooked
 
     load(config)
     print(f"{find_file(config) or 'defaults and environment'}: ok")
+    for note in overlooked(os.environ):
+        print(f"note: {note}", file=sys.stderr)
     about = _about_upgrade(config)
     if about:
         print(about)

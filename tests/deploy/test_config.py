@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from deploy.config import Config, ConfigError, load, show
+from deploy.config import Config, ConfigError, load, overlooked, show
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -73,6 +73,19 @@ def test_a_variable_that_looks_like_a_number_may_be_a_name():
             "[service]\nport = 9400\n", [r"same as \[service\] port"], id="two listeners, one port"
         ),
         pytest.param("[service\n", ["not TOML"], id="not TOML"),
+        pytest.param("service = 3\n", [r"\[service\]: should be a section"], id="no section"),
+        pytest.param(
+            "[service]\nstate_dir = 3\n", [r"should be a path"], id="words of TOML, not of Python"
+        ),
+        pytest.param(
+            "[[alerts.receivers]]\nname = 'a'\n", ["receivers.*has no type"], id="a list's entry"
+        ),
+        pytest.param(
+            "[[alerts.receivers]]\nname = 'a'\ntype = 'webhook'\nurl = 'https://x'\n"
+            "secrt_file = '/x'\n",
+            [r"secrt_file: unknown key; did you mean secret_file\?"],
+            id="an unknown key of a receiver, with a suggestion of its type",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, problems):
@@ -121,3 +134,52 @@ def test_show_explains_every_key():
 
     assert {"host", "port", "kind", "replicas", "canary_s"} <= set(keys)
     assert tomllib.loads(text)["service"]["port"] == 8000
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        pytest.param(
+            "RANKGUARD_SERVICE__PORT", "abc", r"\[service\] port: .*'abc'", id="a wrong value"
+        ),
+        pytest.param(
+            "RANKGUARD_SERVICE__PROT", "1", r"prot: unknown key; .*port\?", id="an unknown key"
+        ),
+        pytest.param(
+            "RANKGUARD_SRVICE__PORT", "1", r"\[srvice\]: .* service\?", id="an unknown section"
+        ),
+        pytest.param(
+            "RANKGUARD_SERVICE__PORT__X", "1", r"\[service.port\] is no section", id="below a value"
+        ),
+    ],
+)
+def test_a_wrong_variable_is_named(tmp_path, variable, value, problem):
+    with pytest.raises(ConfigError, match=problem) as caught:
+        load(written(tmp_path, "[service]\nport = 1\n"), {variable: value})
+
+    assert variable in str(caught.value)
+
+
+def test_a_wrong_value_in_the_file_is_not_blamed_on_a_variable(tmp_path):
+    path = written(tmp_path, "[service]\nport = 'x'\n[engine]\nknd = 1\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load(path, {"RANKGUARD_SERVICE__HOST": "::1", "RANKGUARD_ENGINE__KIND": "auto"})
+
+    assert "RANKGUARD_" not in str(caught.value)
+
+
+def test_a_file_from_windows_is_read(tmp_path):
+    path = tmp_path / "rankguard.toml"
+    path.write_bytes(b"\xef\xbb\xbf[service]\r\nport = 8123\r\n")
+
+    assert load(path, {}).service.port == 8123
+
+
+def test_a_variable_with_one_underscore_is_told_and_no_error():
+    environ = {"RANKGUARD_SERVICE_PORT": "1", "RANKGUARD_CONFIG": "x", "RANKGUARD_API_KEY": "x"}
+
+    load(None, environ)
+
+    (note,) = overlooked(environ)
+    assert "RANKGUARD_SERVICE__PORT" in note
