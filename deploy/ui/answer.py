@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 _METRIC = re.compile(r'(\w+)(?:;dur=([0-9.]+))?(?:;desc="([^"]*)")?')
+_ABOUT_ROWS = re.compile(r"documents\[\d+\] did not fit whole|and \d+ more warnings")
+"""Warnings that say again, by index and in English, what a row's own mark says."""
 
 
 class BadAnswer(Exception):
@@ -59,7 +61,11 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An ordered list and what it took."""
+    """An ordered list and what it took.
+
+    Attributes:
+        warnings: the service's own sentences, in English, on other things than cut documents.
+    """
 
     rows: tuple[Row, ...]
     model: str
@@ -105,9 +111,13 @@ def read_answer(body: object, documents: Sequence[str], timing: Timing) -> Answe
         )
         usage, meta = as_mapping(whole.get("usage") or {}), as_mapping(whole.get("meta") or {})
         warnings = meta.get("warnings") or []
-        said = tuple(str(item) for item in warnings) if isinstance(warnings, list) else ()
+        said = map(str, warnings) if isinstance(warnings, list) else ()
         return Answer(
-            rows, str(whole.get("model", "")), as_whole(usage.get("total_tokens", 0)), timing, said
+            rows=rows,
+            model=str(whole.get("model", "")),
+            tokens=as_whole(usage.get("total_tokens", 0)),
+            timing=timing,
+            warnings=tuple(text for text in said if not _ABOUT_ROWS.match(text)),
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise BadAnswer(f"not an answer of /v1/rerank: {error}") from None

@@ -41,8 +41,9 @@ def test_marks_of_a_result_come_through(more, wanted):
     assert {name: getattr(row, name) for name in wanted} == wanted
 
 
-def test_warnings_come_through():
-    meta = {"warnings": ["documents[1] is empty"]}
+def test_warnings_come_through_but_for_those_that_rows_are_marked_with():
+    cut = "documents[0] did not fit whole and was truncated"  # the row's mark says it
+    meta = {"warnings": ["documents[1] is empty", cut, "and 980 more warnings"]}
 
     answer = read_answer(body(result(0), meta=meta), DOCUMENTS, TIMING)
 

@@ -152,6 +152,30 @@ def test_ctrl_enter_reranks_from_any_box_and_tab_leads_through_them_in_order(vis
     assert "\n\n" not in page.get_by_label("Documents, one a line").input_value()
 
 
+FOCUS = """() => {
+  const focused = document.activeElement, style = getComputedStyle(focused);
+  return [focused.tagName, style.outlineStyle, parseFloat(style.outlineWidth)];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_whoever_goes_by_keyboard_sees_where_they_are(visit, scheme):
+    page = visit(color_scheme=scheme)
+    page.get_by_label("Compare with").check()
+    page.get_by_label("Second instruction", exact=True).wait_for()
+    page.locator("h1").click()
+    seen = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name, style, width = page.evaluate(FOCUS)
+        if name == "BODY":
+            break
+        seen.add(name)
+        assert (name, style) != (name, "none")
+        assert width >= 2, name
+    assert seen >= {"A", "BUTTON", "INPUT", "TEXTAREA"}
+
+
 LABELS = ("Instruction (optional)", "Named instructions", "Compare with", "Documents")
 
 
@@ -162,6 +186,15 @@ def test_a_phone_shows_it_all_without_scrolling_sideways(visit):
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
         widest = "Math.max(...[...document.querySelectorAll('main *')].map(e => e.clientWidth))"
         assert page.evaluate(widest) <= PHONE["width"]
+
+
+def test_the_page_is_as_wide_when_it_is_empty_as_with_an_answer(visit):
+    page = visit()
+    before = page.locator("main").first.bounding_box()["width"]
+    choose(page, EXAMPLES[0].name)
+
+    assert before == page.locator("main").first.bounding_box()["width"]
+    assert before > DESK["width"] * 0.8
 
 
 def compare(page):
