@@ -91,11 +91,6 @@ def run(
     from deploy.upgrade.verdict import GateLimits
 
     changes = _changes(model, engine, set_ or [])
-    _check_usage(
-        changes, sum((status, resume, rollback)), yes=yes, dry_run=dry_run, as_json=as_json
-    )
-    if status:
-        raise typer.Exit(_status(config, as_json=as_json))
     limits = GateLimits(slower=max_slower, min_ndcg=min_ndcg, max_drop=max_drop, compare=compare)
     if min_agreement is not None:
         limits = _with_agreement(limits, min_agreement)
@@ -110,6 +105,9 @@ def run(
         limit_s=limit_s,
         surge=surge,
     )
+    _check_usage(plan, sum((status, resume, rollback)), yes=yes, dry_run=dry_run, as_json=as_json)
+    if status:
+        raise typer.Exit(_status(config, as_json=as_json))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = _act(
@@ -123,6 +121,9 @@ def run(
         )
     except UpgradeError as error:
         print(error, file=sys.stderr)
+        raise typer.Exit(_EXIT_NO) from None
+    except OSError as error:  # a disk that fills up on the way
+        print(f"{error}; rankguard upgrade --status says where it stands", file=sys.stderr)
         raise typer.Exit(_EXIT_NO) from None
     except KeyboardInterrupt:
         print("interrupted; rankguard upgrade --status says where it stands", file=sys.stderr)
@@ -151,12 +152,16 @@ def _changes(model: str, engine: str, settings: list[str]) -> dict[str, str]:
     return found
 
 
-def _check_usage(
-    changes: dict[str, str], verbs: int, *, yes: bool, dry_run: bool, as_json: bool
-) -> None:
+def _check_usage(plan: Plan, verbs: int, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    from deploy.upgrade.plan import Plan
+    from deploy.upgrade.verdict import GateLimits
+
     problem = ""
+    changes = plan.changes
     if verbs > 1 or (verbs and changes):
         problem = "one of: a new version, --status, --resume, --rollback"
+    elif verbs and plan != Plan({}, GateLimits()):
+        problem = "how a version is tried is said with the version: --resume goes by what was said"
     elif not verbs and not changes:
         problem = "which version? --model, --engine or --set; or --status, --resume, --rollback"
     elif as_json and not verbs and not yes and not dry_run:
@@ -192,7 +197,7 @@ def _act(
         if back:
             ended = _roll_back(session, screen)
         else:
-            ended = _resume(session, plan, screen) if resume else _prove(session, plan, screen)
+            ended = _resume(session, screen) if resume else _prove(session, plan, screen)
             if ended.phase.value == "proved" and not dry_run:
                 ended = _switch(session, ended, screen, ask=ask)
         found, at = session.latest()
@@ -222,7 +227,7 @@ def _switch(session: Session, proved: Record, screen: Screen, *, ask: bool) -> R
         return session.switch(proved)
 
 
-def _resume(session: Session, plan: Plan, screen: Screen) -> Record:
+def _resume(session: Session, screen: Screen) -> Record:
     """Go on from where the newest upgrade stands; what follows a trial is the caller's."""
     from deploy.upgrade.plan import UpgradeError
     from deploy.upgrade.standing import Stand
@@ -234,7 +239,7 @@ def _resume(session: Session, plan: Plan, screen: Screen) -> Record:
         raise UpgradeError(f"there is nothing to resume: {at.words}")
     with screen.busy():
         if at.stand is Stand.INTERRUPTED:
-            return session.prove_again(found, plan)[0]
+            return session.prove_again(found)[0]
         return session.switch(found) if at.stand is Stand.ASKED else session.follow(found)
 
 

@@ -11,10 +11,16 @@ from deploy.config import Config
 SECTIONS = {"service", "engine", "monitor", "fleet"}
 """What gateway and engine read; who is alerted is the watchdogs' business."""
 
+_SIZES = {
+    "monitor": {"replicas", "min_replicas", "max_replicas"},
+    "fleet": {"gateways", "cpus_per_replica", "gpus_per_replica", "cpus_per_gateway"},
+}
+"""What Serve alone is told. A change of `args` exchanges every replica, one of numbers need not."""
+
 
 def to_args(config: Config) -> dict[str, Any]:
     """What was set, as plain values: the `args` of the application."""
-    return config.model_dump(mode="json", exclude_unset=True, include=SECTIONS)
+    return config.model_dump(mode="json", exclude_unset=True, include=SECTIONS, exclude=_SIZES)
 
 
 def on_this_host(args: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Config:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.client import Unreachable
 from deploy.upgrade.plan import UpgradeError
 from deploy.upgrade.watched import Watchdog, serving
 
@@ -37,12 +38,21 @@ def lent(
         return
     if not any(one.id != replica for one in serving(state_dir)):
         raise UpgradeError(f"nobody but {replica} serves; nothing was changed")
-    watchdog.told(f"replicas/{replica}/drain", {"for_s": for_s})
     try:
+        # in here: who is interrupted while it is told gives it back as well
+        watchdog.told(f"replicas/{replica}/drain", {"for_s": for_s})
         _await_drained(watchdog, replica, tell)
         yield
     finally:
-        watchdog.told(f"replicas/{replica}/undrain")
+        _give_back(watchdog, replica, tell)
+
+
+def _give_back(watchdog: Watchdog, replica: str, tell: Callable[[str], None]) -> None:
+    """What the trial found counts, whatever becomes of this: the drain has an end of its own."""
+    try:
+        watchdog.order(f"replicas/{replica}/undrain")
+    except Unreachable as error:
+        tell(f"{replica} comes back by itself, later: it was not given back ({error})")
 
 
 def _await_drained(watchdog: Watchdog, replica: str, tell: Callable[[str], None]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from deploy.upgrade.verdict import GateLimits, Verdict
 
@@ -33,6 +34,18 @@ class Plan:
     gpu: str = ""
     limit_s: float = 900.0
     surge: bool = True
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The plan as its upgrade's record keeps it."""
+    return {**asdict(plan), "parity": None if plan.parity is None else str(plan.parity.resolve())}
+
+
+def from_json(body: Mapping[str, Any]) -> Plan:
+    """What `to_json` made; raises KeyError or TypeError."""
+    parity = body["parity"]
+    limits = GateLimits(**body["limits"])
+    return Plan(**{**body, "limits": limits, "parity": None if parity is None else Path(parity)})
 
 
 @dataclass(frozen=True, slots=True)

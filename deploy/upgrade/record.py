@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from deploy.upgrade import overlay
 from deploy.upgrade.standing import Standing, stand
 from service.manifest import write_json
 from service.process import boot_id, started_ticks
@@ -52,6 +53,7 @@ class Record:
         old, new: engine, model and fingerprint; empty strings while not known.
         checks: the gate's table, as rows of text.
         limit_s: for each start. surge: a second replica may help the only one.
+        asked: the whole plan of the trial; see `deploy.upgrade.plan`.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Record:
     checks: tuple[dict[str, Any], ...] = ()
     limit_s: float = 900.0
     surge: bool = True
+    asked: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_attended(self) -> bool:
@@ -106,7 +109,7 @@ def save(state_dir: Path, record: Record) -> None:
 def latest(state_dir: Path) -> Record | None:
     """The newest upgrade; None when there was none, or none that can be read."""
     found = [record for path in _folders(state_dir) if (record := _read(path)) is not None]
-    return max(found, key=lambda record: record.id, default=None)
+    return max(found, key=lambda record: (record.at, record.id), default=None)
 
 
 def named(state_dir: Path, name: str) -> Record | None:
@@ -147,9 +150,15 @@ def _is_installed(state_dir: Path, name: str) -> bool | None:
 
 
 def forget_old(state_dir: Path) -> None:
-    """Keep the newest folders only."""
+    """Keep the newest folders, and that of the upgrade in force: it has the way back."""
+    try:
+        found = overlay.read(state_dir)
+    except overlay.OverlayError:
+        return
+    in_force = None if found is None else found.upgrade
     for path in sorted(_folders(state_dir))[:-KEPT]:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.name != in_force:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _folders(state_dir: Path) -> list[Path]:

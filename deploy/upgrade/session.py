@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -18,7 +19,7 @@ from deploy.config import Config, load, revised
 from deploy.upgrade import candidate, overlay, place, record, switch
 from deploy.upgrade.gate import GateError, Trial, try_out
 from deploy.upgrade.lending import lent
-from deploy.upgrade.plan import Plan, Told, UpgradeError
+from deploy.upgrade.plan import Plan, Told, UpgradeError, from_json, to_json
 from deploy.upgrade.questions import QuestionsError
 from deploy.upgrade.questions import load as load_questions
 from deploy.upgrade.record import Phase, Record, folder_of
@@ -62,14 +63,26 @@ class Session:
         self._check_idle()
         now = time.time()
         name = record.new_name(now)
-        candidate.write(self._state_dir, name, wanted, self._base.engine, now)
-        new = record.new_record(name, now, limit_s=plan.limit_s, surge=plan.surge)
-        record.save(self._state_dir, new)
+        new = record.new_record(
+            name, now, limit_s=plan.limit_s, surge=plan.surge, asked=to_json(plan)
+        )
+        try:
+            candidate.write(self._state_dir, name, wanted, self._base.engine, now)
+            record.save(self._state_dir, new)
+        except OSError as error:
+            folder = folder_of(self._state_dir, name)
+            shutil.rmtree(folder, ignore_errors=True)
+            why = f"{folder} cannot be written: {error.strerror}"
+            raise UpgradeError(f"{why}; nothing was changed") from None
         record.forget_old(self._state_dir)
         return self._prove(new, plan)
 
-    def prove_again(self, found: Record, plan: Plan) -> tuple[Record, Verdict]:
-        """Try an upgrade again that was interrupted; raises UpgradeError."""
+    def prove_again(self, found: Record) -> tuple[Record, Verdict]:
+        """Try one again that was interrupted, by what was asked of it; raises UpgradeError."""
+        try:
+            plan = from_json(found.asked)
+        except (KeyError, TypeError, ValueError):
+            raise UpgradeError(f"what was asked of {found.id} is not known: ask anew") from None
         again = replace(record.attended(found), phase=Phase.TRYING)
         record.save(self._state_dir, again)
         return self._prove(again, plan)
@@ -85,7 +98,8 @@ class Session:
         try:
             switch.ask(self._watchdog, asked)
         except switch.SwitchError as error:
-            record.save(self._state_dir, replace(asked, phase=Phase.PROVED))
+            if isinstance(error, switch.NotTaken):
+                record.save(self._state_dir, replace(asked, phase=Phase.PROVED))
             raise UpgradeError(str(error)) from None
         return self.follow(asked)
 

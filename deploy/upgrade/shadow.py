@@ -27,6 +27,7 @@ ID = "shadow"
 _POLL_S = 0.1
 _STOP_S = 15.0
 _LOG_CHARS = 200_000
+_OOM_FIRST = "900"
 
 
 class ShadowError(Exception):
@@ -81,6 +82,9 @@ class Shadow:
                 start_new_session=True,
                 **_as_owner(self._folder),
             )
+        with contextlib.suppress(OSError):
+            # where there is no memory for both, the kernel shall take this one
+            Path(f"/proc/{self._process.pid}/oom_score_adj").write_text(_OOM_FIRST)
         return self
 
     def __exit__(self, *_: object) -> None:

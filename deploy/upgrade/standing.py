@@ -114,10 +114,11 @@ def _stand(
         return Stand.NONE
     if phase == "trying":
         return Stand.TRYING if attended else Stand.INTERRUPTED
-    if phase in {"refused", "proved", "cancelled"}:
-        return Stand(phase)
+    # the watchdog knows best: it may have taken an order whose answer was lost
     if rollout is not None and rollout.get("id") == name:
         return Stand(rollout["stage"])
+    if phase in {"refused", "proved", "cancelled"}:
+        return Stand(phase)
     return _unwatched(rollout, installed=installed) if phase == "switching" else Stand(phase)
 
 

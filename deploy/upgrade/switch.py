@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from deploy.client import Unreachable
+from deploy.client import Refused, Unreachable
 from deploy.upgrade.record import Record
 from deploy.upgrade.watched import Watchdog
 
@@ -16,14 +16,19 @@ _GONE_S = 60.0
 
 
 class SwitchError(Exception):
-    """The rollout cannot be seen or begun; says why and what is known."""
+    """The rollout cannot be seen; says why and what is known."""
+
+
+class NotTaken(SwitchError):
+    """The watchdog refused: nothing was begun."""
 
 
 def ask(watchdog: Watchdog, record: Record) -> None:
     """Ask for the rollout of this upgrade; one that was asked for already is left alone.
 
     Raises:
-        SwitchError: the watchdog refuses, or does not answer.
+        NotTaken: the watchdog refuses.
+        SwitchError: it does not answer; it may have taken it, or may not.
     """
     body = {
         "id": record.id,
@@ -36,8 +41,12 @@ def ask(watchdog: Watchdog, record: Record) -> None:
         known = watchdog.rollout()
         if known is None or known["id"] != record.id:
             watchdog.order("rollout", body)
+    except Refused as error:
+        raise NotTaken(f"the watchdog did not take it: {error}") from None
     except Unreachable as error:
-        raise SwitchError(f"the watchdog did not take it: {error}") from None
+        raise SwitchError(
+            f"it is not known whether the watchdog took it: {error}; rankguard upgrade --resume"
+        ) from None
 
 
 def follow(watchdog: Watchdog, name: str, tell: Callable[[str], None]) -> dict[str, Any]:

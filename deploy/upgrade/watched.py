@@ -30,8 +30,8 @@ _NOT_PASSED_ON = {
 class Watchdog:
     """Asks the watchdog of this host.
 
-    A method raises `deploy.client.Unreachable` when it does not answer or refuses; `seen` and
-    `told` raise UpgradeError instead, for those who cannot go on without it.
+    `status`, `rollout` and `order` raise `deploy.client.Unreachable` when it does not answer or
+    refuses; the others raise UpgradeError instead, for those who cannot go on without it.
     """
 
     def __init__(self, monitor: MonitorSettings) -> None:
@@ -69,13 +69,13 @@ class Watchdog:
     def folder(self) -> Path | None:
         """Where the replicas are started, for relative paths; None where it cannot be read."""
         try:
-            return Path(f"/proc/{int(self.status()['watchdog']['pid'])}/cwd").readlink()
+            return Path(f"/proc/{int(self.seen()['watchdog']['pid'])}/cwd").readlink()
         except (OSError, ValueError):
             return None
 
     def environment(self) -> dict[str, str]:
         """What the replicas are started with; this process's own where it cannot be read."""
-        pid = self.status()["watchdog"]["pid"]
+        pid = self.seen()["watchdog"]["pid"]
         try:
             raw = Path(f"/proc/{int(pid)}/environ").read_bytes()
         except (OSError, ValueError):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -159,6 +160,51 @@ def test_a_trial_that_is_killed_leaves_nothing_behind(site):
     forgotten = cli(site, "upgrade", "--rollback")
     assert (forgotten.returncode, phase(site)) == (0, "cancelled")
     assert generations(site) == before
+
+
+def test_an_interrupted_trial_is_resumed_by_what_was_asked_of_it_and_by_one_command_only(site):
+    command = in_background(site, *to_version(site, 2, "--set", "engine.scripted.load_s=3"))
+    shadow = until("the shadow loads", lambda: shadows(site), LIMIT_S)[0]
+    until("the kernel would take it first", lambda: oom_score(shadow) == 900, LIMIT_S)
+    command.send_signal(signal.SIGSTOP)  # so that its trial is not over before
+    second = cli(site, *to_version(site, 3, "--yes"))
+
+    command.kill()
+    command.wait(5)
+    command.stdin.close()
+    command.stdout.close()
+    resumed = cli(site, "upgrade", "--resume", "--dry-run", "--json")
+    forgotten = cli(site, "upgrade", "--rollback")
+
+    assert (second.returncode, second.stderr) == (1, "another rankguard upgrade is at work here\n")
+    body = json.loads(resumed.stdout)
+    assert (resumed.returncode, body["stand"]) == (0, "proved"), resumed.stderr
+    assert "same order (5 questions)" in {check["name"] for check in body["checks"]}
+    assert body["asked"]["limits"]["slower"] == 50
+    assert (forgotten.returncode, phase(site)) == (0, "cancelled")
+
+
+def oom_score(process):
+    return int(Path(f"/proc/{process.pid}/oom_score_adj").read_text())
+
+
+def test_a_disk_that_takes_nothing_is_told_and_nothing_is_left_of_the_trial(site):
+    before = sorted((site.state_dir / "upgrade").iterdir())
+    command = site.command(*to_version(site, 2, "--yes"))
+
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *command],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert "cannot be written" in ended.stderr
+    assert "nothing was changed" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert sorted((site.state_dir / "upgrade").iterdir()) == before
 
 
 def shadows(site):

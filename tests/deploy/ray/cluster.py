@@ -115,22 +115,37 @@ class Hosts:
 
     def serve(self) -> None:
         """`serve run` on the rendered file, as an operator would without Ray's dashboard."""
-        out = self.folder / "rendered"
-        write(render(Kind.RAY, self.config, Site()), out)
-        path = out / "serve.yaml"
-        body = yaml.safe_load(path.read_text())
-        # the nodes are one machine, whose port is there once
-        body["proxy_location"] = "HeadOnly"
-        path.write_text(yaml.safe_dump(body))
         log = (self.folder / "serve.log").open("ab")
-        command = [str(Path(sys.executable).with_name("serve")), "run", str(path)]
         self.serving = subprocess.Popen(
-            [*command, "--address", self.cluster.address],
+            self._run_command(self.config),
             stdout=log,
             stderr=log,
             env={**os.environ, **ENVIRONMENT},
             start_new_session=True,
         )
+
+    def resize(self, replicas: int) -> None:
+        """The same with another number of engine replicas: Serve ends those that are too many."""
+        monitor = self.config.monitor.model_copy(update={"replicas": replicas})
+        config = self.config.model_copy(update={"monitor": monitor})
+        subprocess.run(
+            [*self._run_command(config), "--non-blocking"],
+            env={**os.environ, **ENVIRONMENT},
+            capture_output=True,
+            timeout=120,
+            check=True,
+        )
+
+    def _run_command(self, config: Config) -> list[str]:
+        out = self.folder / "rendered"
+        write(render(Kind.RAY, config, Site()), out)
+        path = out / "serve.yaml"
+        body = yaml.safe_load(path.read_text())
+        # the nodes are one machine, whose port is there once
+        body["proxy_location"] = "HeadOnly"
+        path.write_text(yaml.safe_dump(body))
+        command = [str(Path(sys.executable).with_name("serve")), "run", str(path)]
+        return [*command, "--address", self.cluster.address]
 
     def watchdog_environment(self, name: str) -> dict[str, str]:
         """What `watchdog.env` says, with the node's own state directory."""

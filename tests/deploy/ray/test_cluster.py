@@ -185,6 +185,19 @@ def test_a_node_that_is_killed_under_load_costs_no_request(running):
     assert clients.wrong == []
 
 
+def test_a_replica_that_ray_ends_in_order_is_told_as_no_death(running, tmp_path):
+    with watchdogs(running, tmp_path) as (watching, _):
+        until("all are healthy", lambda: watching.healthy() == watching.expected() == 3, LIMIT_S)
+        told = watching.incidents()
+
+        running.resize(2)
+        until("one has left", lambda: running.ready_on(*running.everywhere) == 2, LIMIT_S)
+        until("its watchdog has seen it", lambda: watching.healthy() == 2, LIMIT_S)
+
+        assert watching.incidents() <= told
+        assert running.routable() == 2
+
+
 @pytest.mark.parametrize(
     ("token", "let_in"),
     [

@@ -49,6 +49,15 @@ def test_the_settings_that_travel_are_those_of_the_file():
     assert str(here.service.state_dir) == "/var/lib/rankguard"
 
 
+def test_another_number_of_replicas_changes_no_setting_that_travels():
+    """Serve would exchange every replica for it."""
+    few, many = (serve(monitor={"replicas": number, "canary_s": 9}) for number in (1, 2))
+
+    assert few != many
+    assert few["applications"][0]["args"] == many["applications"][0]["args"]
+    assert few["applications"][0]["args"]["monitor"]["canary_s"] == 9
+
+
 def test_serve_scales_by_the_same_limits():
     scaling = deployment(serve(monitor=SCALING), "Engine")["autoscaling_config"]
 

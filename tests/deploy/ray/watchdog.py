@@ -54,6 +54,14 @@ class Watching:
                 found += requests.get(f"http://{address}/status", timeout=5).json()["replicas"]
         return sum(one["state"] == "healthy" for one in found)
 
+    def incidents(self) -> set[tuple[str, str]]:
+        """Those that fire: watchdog and id."""
+        found = set()
+        for address in self.addresses:
+            status = requests.get(f"http://{address}/status", timeout=5).json()
+            found |= {(address, str(one["id"])) for one in status["incidents"]}
+        return found
+
     def status(self, *arguments: str) -> dict:
         command = [sys.executable, "-m", "deploy", "status", "--json", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

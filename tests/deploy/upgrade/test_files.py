@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from deploy.cli import app
 from deploy.config import ConfigError, load, revised, show
 from deploy.upgrade import candidate, overlay, record
+from deploy.upgrade.plan import Plan, from_json, to_json
 from deploy.upgrade.questions import QuestionsError
 from deploy.upgrade.questions import load as load_questions
+from deploy.upgrade.verdict import GateLimits
 from deploy.upgrade.watched import passed_on
 from service.settings import EngineSettings
 
@@ -195,6 +197,36 @@ def test_the_newest_record_counts_and_old_folders_are_removed(tmp_path):
     assert record.latest(tmp_path).id == f"20261122-{record.KEPT + 2:03}"
 
 
+def test_the_upgrade_that_is_in_force_is_kept_however_many_were_refused_since(site):
+    file, state, put_in_force = site
+    put_in_force(model="new")
+    in_force = overlay.read(state).upgrade
+    record.save(state, record.new_record(in_force, NOW))
+    for number in range(record.KEPT + 3):
+        record.save(state, record.new_record(f"99991122-{number:03}", NOW + 1 + number))
+
+    record.forget_old(state)
+
+    assert record.named(state, in_force) is not None
+    assert record.latest(state).id == f"99991122-{record.KEPT + 2:03}"
+    assert load(file, {}).engine.model == "new"
+
+
+def test_the_newest_is_that_which_began_last_though_the_hour_was_set_back(tmp_path):
+    record.save(tmp_path, record.new_record("20261025-025900-000", NOW))
+    record.save(tmp_path, record.new_record("20261025-020100-000", NOW + 120))
+
+    assert record.latest(tmp_path).id == "20261025-020100-000"
+
+
+def test_what_a_trial_was_asked_for_outlives_the_command(tmp_path):
+    limits = GateLimits(min_ndcg=0.6, slower=8.0)
+    asked = Plan({"engine.model": "new"}, limits, parity=tmp_path / "q", quality="set", take="r-1")
+    record.save(tmp_path, record.new_record("20261122-1", NOW, asked=to_json(asked)))
+
+    assert from_json(record.latest(tmp_path).asked) == asked
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"phase": "eaten"}'])
 def test_a_record_that_cannot_be_read_is_none(tmp_path, text):
     folder = record.folder_of(tmp_path, "a")
@@ -266,6 +298,7 @@ def test_the_shadow_does_not_pass_for_one_of_the_watchdogs_own():
         [],
         ["--status", "--resume"],
         ["--model", "x", "--rollback"],
+        ["--resume", "--min-ndcg", "0.5"],
         ["--set", "model=x"],
         ["--set", "engine.model"],
         ["--model", "x", "--json"],
