@@ -117,6 +117,8 @@ def _panel(panel: Panel) -> Any:
         builder = builder.with_target(_target(panel, query, chr(ord("A") + position)))
     if panel.runbooks:
         builder = builder.links([_runbook(name) for name in panel.runbooks])
+    if panel.none:
+        builder = builder.no_value(panel.none)
     if panel.words:
         builder = builder.mappings([_words(panel)])
     if panel.least is not None:

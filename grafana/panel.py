@@ -74,6 +74,7 @@ class Panel:
         steps: (from this value on, colour), the first from minus infinity.
         words: values shown as words.
         limit: a query whose value is drawn as a dashed red line.
+        none: what it says when it is empty because nothing is wrong or nothing happened.
         runbooks: what to read when it is bad, by the names of the watchdog's alerts.
     """
 
@@ -87,6 +88,7 @@ class Panel:
     steps: tuple[tuple[float | None, str], ...] = ((None, "green"),)
     words: tuple[Word, ...] = ()
     limit: Query | None = None
+    none: str = ""
     runbooks: tuple[str, ...] = ()
     stacked: bool = False
     least: float | None = None

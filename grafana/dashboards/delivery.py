@@ -40,6 +40,7 @@ _WATCHDOG = Row(
                 )
                 for what in ("tick", "journal", "sink", "verdict")
             ),
+            none="no errors",
             least=0.0,
             runbooks=("Watchdog",),
         ),
@@ -60,6 +61,7 @@ _INCIDENTS = Row(
                     "{{host}} {{name}}",
                 ),
             ),
+            none="none is open",
             width=12,
             stacked=True,
             least=0.0,
@@ -75,6 +77,7 @@ _INCIDENTS = Row(
                     "{{host}} {{name}}",
                 ),
             ),
+            none="no incidents",
             width=12,
             least=0.0,
         ),

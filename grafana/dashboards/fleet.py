@@ -22,7 +22,13 @@ _UP = Row(
             "Hosts not ready",
             "Hosts on which every request waits until it times out. Alert: RankguardNotReady.",
             Unit.NONE,
-            (Query('count(rankguard_ready{host=~"$host"} == 0) or vector(0)', "not ready"),),
+            (
+                Query(
+                    'count(rankguard_ready{host=~"$host"} == 0)'
+                    ' or 0 * count(rankguard_ready{host=~"$host"})',
+                    "not ready",
+                ),
+            ),
             width=4,
             height=5,
             steps=BAD_AT_ONE,
@@ -33,7 +39,13 @@ _UP = Row(
             "Processes that do not answer",
             "Gateways and watchdogs that Prometheus cannot scrape.",
             Unit.NONE,
-            (Query('count(up{job=~"rankguard-.*", host=~"$host"} == 0) or vector(0)', "down"),),
+            (
+                Query(
+                    'count(up{job=~"rankguard-.*", host=~"$host"} == 0)'
+                    ' or 0 * count(up{job=~"rankguard-.*", host=~"$host"})',
+                    "down",
+                ),
+            ),
             width=4,
             height=5,
             steps=BAD_AT_ONE,
@@ -47,7 +59,9 @@ _UP = Row(
             Unit.SECONDS,
             (
                 Query(
-                    'max(time() - rankguard_watchdog_heartbeat_timestamp_seconds{host=~"$host"})',
+                    # the last one of the hour: that of a dead watchdog is not scraped any more
+                    "max(time() - last_over_time("
+                    'rankguard_watchdog_heartbeat_timestamp_seconds{host=~"$host"}[1h]))',
                     "heartbeat",
                 ),
             ),
@@ -152,14 +166,7 @@ _FAST = Row(
             "95 of 100 requests are faster; the dashed line is the objective (latency_slo_ms)."
             " Alert: RankguardLatencyBudgetBurn.",
             Unit.SECONDS,
-            (
-                Query(
-                    "histogram_quantile(0.95, sum by (host, le)"
-                    " (rate(rankguard_request_duration_seconds_bucket"
-                    '{host=~"$host"}[$__rate_interval])))',
-                    "{{host}}",
-                ),
-            ),
+            (Query('rankguard:request_duration_seconds:p95_5m{host=~"$host"}', "{{host}}"),),
             limit=Query("rankguard:latency_objective_seconds", "objective"),
             least=0.0,
             runbooks=("ReplicaDegraded",),
@@ -176,6 +183,7 @@ _FAST = Row(
                     "{{status}}",
                 ),
             ),
+            none="no requests",
             stacked=True,
             least=0.0,
         ),
@@ -212,6 +220,7 @@ _BROKE = Row(
                 ),
             ),
             width=12,
+            none="none",
         ),
         Panel(
             Look.LINES,
@@ -226,6 +235,7 @@ _BROKE = Row(
                 ),
             ),
             width=12,
+            none="no restarts",
             least=0.0,
             runbooks=("ReplicaDead", "ReplicaHung", "ReplicaCrashLoop"),
         ),

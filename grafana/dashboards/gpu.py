@@ -28,9 +28,18 @@ def _lines(
     *queries: Query,
     width: int = 8,
     runbooks: tuple[str, ...] = (),
+    none: str = "",
 ) -> Panel:
     return Panel(
-        Look.LINES, title, description, unit, queries, width=width, least=0.0, runbooks=runbooks
+        Look.LINES,
+        title,
+        description,
+        unit,
+        queries,
+        width=width,
+        least=0.0,
+        runbooks=runbooks,
+        none=none,
     )
 
 
@@ -59,6 +68,7 @@ _STATE = Row(
             Unit.NONE,
             (Query(f"rankguard_gpu_state{_CARD} == 1", f"{_NAME}: {{{{state}}}}"),),
             width=12,
+            none="no cards",
             words=(Word(1, "·", "blue"),),
         ),
         Panel(
@@ -66,7 +76,13 @@ _STATE = Row(
             "Drivers that do not answer",
             "Hosts whose NVIDIA driver says nothing. Alert: RankguardGpuDriverDown.",
             Unit.NONE,
-            (Query('count(rankguard_gpu_driver_up{host=~"$host"} == 0) or vector(0)', "drivers"),),
+            (
+                Query(
+                    'count(rankguard_gpu_driver_up{host=~"$host"} == 0)'
+                    ' or 0 * count(rankguard_gpu_driver_up{host=~"$host"})',
+                    "drivers",
+                ),
+            ),
             width=6,
             height=5,
             steps=BAD_AT_ONE,
@@ -78,7 +94,13 @@ _STATE = Row(
             "Cards for which the driver asks for a reset or more. Alert:"
             " RankguardGpuRecoveryAction.",
             Unit.NONE,
-            (Query(f"count(rankguard_gpu_recovery_action{_CARD} > 0) or vector(0)", "cards"),),
+            (
+                Query(
+                    f"count(rankguard_gpu_recovery_action{_CARD} > 0)"
+                    f" or 0 * count(rankguard_gpu_recovery_action{_CARD})",
+                    "cards",
+                ),
+            ),
             width=6,
             height=5,
             steps=BAD_AT_ONE,
@@ -89,7 +111,7 @@ _STATE = Row(
             "Cordoned",
             "Cards that an operator keeps out of use: `rankguard gpu uncordon` brings them back.",
             Unit.NONE,
-            (Query(f"sum(rankguard_gpu_cordoned{_CARD}) or vector(0)", "cards"),),
+            (Query(f"sum(rankguard_gpu_cordoned{_CARD})", "cards"),),
             width=6,
             height=5,
             steps=((None, "green"), (1.0, "yellow")),
@@ -99,7 +121,7 @@ _STATE = Row(
             "Partitioned (MIG)",
             "Cards that are partitioned: their instances are what is placed, not the card.",
             Unit.NONE,
-            (Query(f"sum(rankguard_gpu_mig_enabled{_CARD}) or vector(0)", "cards"),),
+            (Query(f"sum(rankguard_gpu_mig_enabled{_CARD})", "cards"),),
             width=6,
             height=5,
         ),
@@ -156,6 +178,7 @@ _WORK = Row(
             (Query(f"rankguard_gpu_clock_event{_CARD} == 1", f"{_NAME}: {{{{reason}}}}"),),
             width=16,
             words=(Word(1, "·", "orange"),),
+            none="nothing holds them down",
             runbooks=("GpuThermal",),
         ),
     ),
@@ -194,7 +217,8 @@ _HEAT = Row(
             Unit.NONE,
             Query(
                 f"1000 * sum by (host) (rate(rankguard_gpu_energy_joules_total{_CARD}[5m]))"
-                ' / sum by (host) (rate(rankguard_documents_total{host=~"$host"}[5m]))',
+                # what is burnt without any work is not a price per document
+                ' / (sum by (host) (rate(rankguard_documents_total{host=~"$host"}[5m])) > 0)',
                 "{{host}}",
             ),
         ),
@@ -211,6 +235,7 @@ _FAULTS = Row(
             Unit.NONE,
             Query(f"increase(rankguard_gpu_xids_total{_CARD}[1h]) > 0", f"{_NAME} XID {{{{xid}}}}"),
             runbooks=("GpuXid",),
+            none="no XIDs",
         ),
         Panel(
             Look.TABLE,
@@ -219,6 +244,7 @@ _FAULTS = Row(
             " does not.",
             Unit.SECONDS,
             (Query(f"time() - rankguard_gpu_xid_last_timestamp_seconds{_CARD}"),),
+            none="no XIDs",
         ),
         _lines(
             "Memory errors",

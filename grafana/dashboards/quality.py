@@ -23,6 +23,7 @@ _CANARY = Row(
                     "{{replica}} {{outcome}}",
                 ),
             ),
+            none="no canary ran",
             width=12,
             stacked=True,
             least=0.0,

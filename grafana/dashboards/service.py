@@ -91,6 +91,20 @@ _LATENCY = Row(
             least=0.0,
             most=1.0,
         ),
+        Panel(
+            Look.LINES,
+            "Requests that failed",
+            "Share of requests with a failure of ours (status 500 and above), over an hour and over"
+            " five minutes; the dashed line is what availability_slo allows. Alert:"
+            " RankguardErrorBudgetBurn.",
+            Unit.RATIO,
+            (
+                Query('rankguard:request_errors:ratio5m{host=~"$host"}', "{{host}} 5 min"),
+                Query('rankguard:request_errors:ratio1h{host=~"$host"}', "{{host}} 1 h"),
+            ),
+            limit=Query("1 - rankguard:availability_objective", "budget"),
+            least=0.0,
+        ),
     ),
 )
 
@@ -103,6 +117,7 @@ _LOAD = Row(
             "Answered requests by path: which API the callers speak.",
             Unit.REQUESTS,
             (Query(f"sum by (route) (rate(rankguard_requests_total{_RATE})) > 0", "{{route}}"),),
+            none="no requests",
             stacked=True,
             least=0.0,
         ),
@@ -119,6 +134,7 @@ _LOAD = Row(
                     "{{status}}",
                 ),
             ),
+            none="no failures",
             stacked=True,
             least=0.0,
         ),
@@ -227,6 +243,7 @@ _REPLICAS = Row(
                     "{{host}} {{replica}}: {{phase}}",
                 ),
             ),
+            none="no replicas",
             width=12,
             words=(Word(1, "·", "blue"),),
             runbooks=("ReplicaStartFailed", "ReplicaCrashLoop"),
@@ -242,6 +259,7 @@ _REPLICAS = Row(
                     "{{host}} {{replica}}: {{health}}",
                 ),
             ),
+            none="no replicas",
             width=12,
             words=(Word(1, "·", "purple"),),
         ),

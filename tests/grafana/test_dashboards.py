@@ -8,7 +8,7 @@ import pytest
 from deploy.render.rules.book import rule_book
 from grafana.catalogue import UnknownMetric, catalogue, metrics_of
 from grafana.dashboards.all import DASHBOARDS
-from grafana.panel import Query
+from grafana.panel import Look, Query
 from tests.deploy.render.golden import config
 
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
@@ -115,3 +115,43 @@ def test_the_json_names_no_data_source_of_this_machine():
         sources = {panel["datasource"]["uid"] for panel in body["panels"] if "targets" in panel}
 
         assert sources == {"${datasource}"}
+
+
+def test_every_recorded_series_is_read_by_a_rule_or_a_panel():
+    book = rule_book(config())
+    recorded = {item.name for group in book for item in group.recordings}
+    read = [item.expr for group in book for item in (*group.recordings, *group.alerts)]
+    read += [query.expr for parameter in PANELS for query in queries(parameter.values[0])]
+
+    assert recorded == {
+        name for text in read for name in re.findall(r"\brankguard:[a-z0-9_:]+", text)
+    }
+
+
+FILTERED = re.compile(r"(> 0|== [01])$")
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_that_is_empty_when_all_is_well_says_so(panel):
+    empty_when_well = all(FILTERED.search(query.expr) for query in panel.queries)
+
+    assert bool(panel.none) == (empty_when_well or panel.look is Look.TABLE)
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_a_panel_without_data_does_not_look_like_a_good_one(panel):
+    for query in queries(panel):
+        assert "vector(0)" not in query.expr
+
+
+def test_what_an_empty_panel_says_reaches_grafana():
+    build = pytest.importorskip("grafana.build", reason="the SDK needs Python 3.11")
+    said = {
+        panel["title"]: panel["fieldConfig"]["defaults"].get("noValue")
+        for dashboard in DASHBOARDS
+        for panel in json.loads(build.encode(dashboard))["panels"]
+        if "targets" in panel
+    }
+
+    assert said["Firing alerts"] == "none"
+    assert said["Requests by route"] == "no requests"
