@@ -71,4 +71,6 @@ class Versions:
 def _copy(source: Path, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.copyfile(source, temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())  # else a power failure may leave an empty file under the name
     temporary.replace(target)
