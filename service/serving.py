@@ -15,6 +15,10 @@ from typing import Any
 import uvicorn
 
 BACKLOG = 2048
+UNREAD_S = 30
+"""How long a client may take nothing of an answer, or say nothing to it, before it is given up:
+connections that are closed wait for their last bytes to be read, whatever these hold in memory.
+"""
 EXIT_FORCED = 130
 _EXIT_GRACE_S = 5.0
 
@@ -50,6 +54,7 @@ def bind(host: str, port: int) -> socket.socket:
         # Accepted sockets inherit it. Event loops set it themselves only where they can tell that
         # the socket is TCP; without it an answer's second write waits 40 ms for a delayed ACK.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
         listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)

@@ -13,7 +13,7 @@ from typing import Protocol
 from fastapi import FastAPI
 
 from service import serving
-from service.gateway.protocol import HeadTimeout
+from service.gateway.protocol import Http11
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ async def serve(
         server = serving.Listener(
             app,
             listener,
-            http=functools.partial(HeadTimeout, head_timeout_s=head_timeout_s),
+            http=functools.partial(Http11, head_timeout_s=head_timeout_s),
             ws="none",
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
