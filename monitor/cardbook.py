@@ -16,6 +16,7 @@ from monitor.cardhealth import (
     duplicate,
     feel,
     judge,
+    last_action,
     settled,
 )
 from monitor.gpu import Card, CardSample, Field, GpuRound, Instance, XidEvent, bus_id
@@ -83,6 +84,7 @@ class CardBook:
         self.driver: str | Unavailable | None = None
         self._driver_gone_since: float | None = None
         self.round: GpuRound | None = None
+        self._looked_at: float | None = None
 
     @property
     def known(self) -> bool:
@@ -105,6 +107,7 @@ class CardBook:
             running: the cards on which a replica runs.
         """
         self.round = found
+        self._looked_at = now
         self.driver = found.driver
         gone = isinstance(found.driver, Unavailable)
         self._driver_gone_since = (self._driver_gone_since or now) if gone else None
@@ -120,6 +123,22 @@ class CardBook:
         new = [event for event in (*early, *found.xids) if self.see_xid(event, wall)]
         self.judge(now)
         return new
+
+    def expire(self, now: float, wall: float, every_s: float) -> None:
+        """Readings that nobody renews are none, and are not shown as if they were.
+
+        Args:
+            every_s: between two looks.
+        """
+        looked_at = self._looked_at
+        if looked_at is None or now - looked_at <= max(self._limits.stale_s, 3 * every_s):
+            return
+        blind = Unavailable(Why.DRIVER_GONE, f"no look at the cards for {now - looked_at:.0f} s")
+        cards = [
+            CardSample(one.evidence.sample.card, fault=blind) for one in self._entries.values()
+        ]
+        self.see(GpuRound(now, blind, tuple(cards)), now, wall)
+        self._looked_at = looked_at
 
     def _see_card(self, sample: CardSample, now: float) -> None:
         entry = self._entries.get(sample.card.uuid)
@@ -137,6 +156,7 @@ class CardBook:
             well_since=None if faulty else (before.well_since or now),
             heat=feel(before.heat, sample, self._limits, now),
         )
+        entry.evidence = replace(entry.evidence, action=last_action(entry.evidence))
         utilization = sample.number(Field.UTILIZATION)
         if utilization is not None:
             entry.utilization.append(utilization)
@@ -285,6 +305,7 @@ class CardBook:
         entry = self._entries.get(uuid)
         if entry is not None:
             entry.xids.clear()
+            entry.evidence = replace(entry.evidence, action=None)
 
     def orphans(self) -> list[int]:
         """Processes of ours with memory on a card that belong to no replica any more."""

@@ -63,6 +63,7 @@ class CardLimits:
         cool_below_c: degrees under the card's own limit at which it is cool again.
         xid_s: an XID counts for so long.
         settled_s: after a reset-class XID a card that reads well for so long is well again.
+        stale_s: readings that are not renewed for so long are none.
     """
 
     lost_rounds: int = 2
@@ -72,6 +73,7 @@ class CardLimits:
     cool_below_c: float = 5.0
     xid_s: float = 180.0
     settled_s: float = 60.0
+    stale_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class CardEvidence:
         well_since: since when it could be, without a break.
         xids: recent ones of this card, oldest first.
         condemned: those for which it must be reset, until `settled`; oldest first.
+        action: the recovery action that the driver asked for last (field 230); see `last_action`.
     """
 
     sample: CardSample
@@ -92,6 +95,7 @@ class CardEvidence:
     heat: Heat = Heat()
     xids: tuple[XidEvent, ...] = ()
     condemned: tuple[XidEvent, ...] = ()
+    action: float | None = None
 
 
 def judge(evidence: CardEvidence, limits: CardLimits, now: float) -> CardVerdict:
@@ -130,13 +134,26 @@ def _unreadable(
 
 def _needs_reset(evidence: CardEvidence, limits: CardLimits, now: float) -> str | None:
     """Why the card must be reset (or its host restarted) before anything runs on it again."""
-    action = evidence.sample.number(Field.RECOVERY_ACTION)
+    action = last_action(evidence)
     if action:
         return f"the driver asks for recovery action {int(action)}"
     for event in reversed(evidence.condemned):
         if not settled(evidence, event, limits, now):
             return f"XID {event.xid}"
     return None
+
+
+def last_action(evidence: CardEvidence) -> float | None:
+    """What the driver asks for, as it said last; None when it has no word for it.
+
+    A reading that failed takes nothing back: nothing may start on a card for that.
+    """
+    value = evidence.sample.values.get(Field.RECOVERY_ACTION)
+    if isinstance(value, Unavailable) and value.why not in {Why.NOT_SUPPORTED, Why.NO_PERMISSION}:
+        return evidence.action
+    if evidence.sample.fault is not None:
+        return evidence.action
+    return evidence.sample.number(Field.RECOVERY_ACTION)
 
 
 def settled(evidence: CardEvidence, event: XidEvent, limits: CardLimits, now: float) -> bool:

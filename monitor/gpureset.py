@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from monitor.cardhealth import CardEvidence
-from monitor.gpu import Field
+from monitor.cardhealth import CardEvidence, last_action
 from monitor.model import Unavailable, Why
 from monitor.xid import XidClass, classify
 
@@ -52,7 +51,7 @@ def needs_reset(evidence: CardEvidence) -> bool:
     fault = evidence.sample.fault
     if fault is not None:
         return fault.why is Why.NEEDS_RESET
-    action = evidence.sample.number(Field.RECOVERY_ACTION)
+    action = last_action(evidence)
     if action:
         return int(action) in _RESET_ACTIONS
     classes = {classify(event.xid) for event in evidence.condemned}

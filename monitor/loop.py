@@ -130,6 +130,8 @@ class Loop:
         self._mind_the_gap(now)
         for message in self._inbox.take():
             self._part(type(message).__name__, self._intake.receive, message, now)
+        poll_s = self._keeper.limits.poll_s
+        self._part("cards", self._cards.expire, now.mono, now.wall, poll_s)
         self._part("notes of cards", lambda: self._card_notes.keep(now))
         self._part("rollout", lambda: self._roll(now))
         self._part("scaling", self._rescale, now)

@@ -10,6 +10,7 @@ XIDs belong to their frame. After the last frame it begins anew.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from monitor.model import Unavailable, Why
 from monitor.ports import GpuReader
 
 FORMAT, VERSION = "rankguard-recording", 1
+
+log = logging.getLogger("rankguard.watchdog")
 
 
 class RecordingError(Exception):
@@ -142,7 +145,10 @@ class RecordingReader:
 
     def read(self) -> GpuRound:
         found = self._reader.read()
-        self._writer.write(found)
+        try:
+            self._writer.write(found)
+        except OSError as error:  # a full disk must not blind who watches the cards
+            log.warning("a look at the cards is not recorded: %s", error.strerror)
         return found
 
     def close(self) -> None:

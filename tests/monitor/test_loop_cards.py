@@ -9,6 +9,7 @@ import pytest
 from monitor.gpu import Card, CardSample, Field, GpuProcess, GpuRound, Instance, XidEvent
 from monitor.host import HostSample
 from monitor.inbox import CardsSeen, CordonAsked, HostSeen, KernelSeen, LoadSeen
+from monitor.limits import LoopLimits
 from monitor.model import Unavailable, Why
 from monitor.scaling import Load, ScalingLimits
 from tests.monitor.fakes import Machine
@@ -162,6 +163,48 @@ def test_a_driver_that_hiccups_touches_no_replica_and_is_told_of_once(cards):
     one.driver, one.faults = "580", {}
     one.run(2)
     assert one.told == ["DriverUnavailable firing", "DriverUnavailable resolved"]
+
+
+def test_readings_that_nobody_renews_are_not_shown_as_present_ones(cards):
+    """Whatever keeps the looks away: the cards are not known any more, and nobody is touched."""
+    one = cards()
+    one.machine.run(28)
+    assert all(view.sample.fault is None for view in one.machine.snapshot.cards)
+
+    one.machine.run(20)
+    assert all(view.sample.fault is not None for view in one.machine.snapshot.cards)
+    assert one.told == ["DriverUnavailable firing"]
+    assert one.machine.generation == 1
+
+    one.run(2)
+    assert one.told == ["DriverUnavailable firing", "DriverUnavailable resolved"]
+
+
+def test_looks_that_are_rare_by_choice_are_no_silence(cards):
+    one = cards(limits=LoopLimits(poll_s=60))
+    one.machine.run(150)
+
+    assert one.told == []
+
+
+@pytest.mark.parametrize(
+    ("reading", "usable"),
+    [
+        pytest.param(Unavailable(Why.FAILED, "code 999"), False, id="it could not be read"),
+        pytest.param(0.0, True, id="nothing"),
+        pytest.param(Unavailable(Why.NOT_SUPPORTED), True, id="another driver that has no word"),
+    ],
+)
+def test_a_reset_that_the_driver_asks_for_holds_until_it_says_otherwise(cards, reading, usable):
+    one = cards()
+    one.values["GPU-A"] = {Field.RECOVERY_ACTION: 1.0}
+    one.run(3)
+    assert one.card_of() == "GPU-B"
+
+    one.values["GPU-A"] = {Field.RECOVERY_ACTION: reading}
+    one.run(2)
+
+    assert (one.machine.snapshot.cards[0].verdict.state.value == "ok") is usable
 
 
 def test_a_card_that_hangs_touches_no_replica(cards):

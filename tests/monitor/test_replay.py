@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.collectors.replay import RecordingError, RecordingWriter, ReplayReader, load
+from monitor.collectors.replay import (
+    RecordingError,
+    RecordingReader,
+    RecordingWriter,
+    ReplayReader,
+    load,
+)
 from monitor.gpu import Field
 from monitor.model import Unavailable, Why
 
@@ -118,3 +124,12 @@ def test_fields_of_a_later_version_are_left_out(tmp_path):
     found = ReplayReader(load(path), Clock()).read()
 
     assert dict(found.cards[0].values) == {Field.POWER: 5.0}
+
+
+def test_a_recording_that_cannot_be_written_blinds_nobody(tmp_path):
+    path = RECORDINGS[0]
+    writer = RecordingWriter(tmp_path / "no such folder" / "cards.jsonl", "a full disk")
+    reader = RecordingReader(ReplayReader(load(path)), writer)
+
+    assert reader.read().cards
+    assert reader.read().cards
