@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 
+from alerts.retry import RetryLimits
+from tests.faults.card_rows import no_compiler
 from tests.faults.course import Course
-from tests.faults.fault import Fault
+from tests.faults.fault import Fault, everything_is_over
 from tests.faults.ground import Ground, wait_for_watchdog
 from tests.faults.replica_rows import TWO
 from tests.waiting import until
@@ -72,12 +74,13 @@ def _hang_and_kill(on: Ground) -> None:
 
 
 def _gone_and_kill(on: Ground) -> None:
-    """Nobody there; and the watchdog is killed before the news is out, and again after."""
+    """Nobody there."""
     on.webhook.refuse = _drop
     on.kill()
 
 
 def _kill_watchdog_twice(course: Course) -> None:
+    """Before the news is out, and again after."""
     on = course.on
     for _ in range(2):
         time.sleep(2.0)
@@ -85,6 +88,28 @@ def _kill_watchdog_twice(course: Course) -> None:
         on.watch()
         wait_for_watchdog(on)
     on.webhook.refuse = _take
+
+
+def _go_through_the_outage(course: Course) -> None:
+    """One replica after the other dies while nobody is told; then the receiver is back.
+
+    Of a replica that dies twice before anything is told, the first end is no news any more.
+    """
+    on = course.on
+    assert on.clock is not None
+    for number, minute in enumerate(_OUTAGE_MINUTES, 1):
+        on.stack.wait_healthy(on.layout.replicas, 60)
+        on.clock.set_by(60.0 * minute)
+        seen, before = len(course.incidents()), sum(course.restarts().values())
+        on.kill(f"replica-{number}")
+        until("it is seen", lambda: len(course.incidents()) > seen, 30)  # noqa: B023 - run at once
+        until("it is mended", lambda: sum(course.restarts().values()) > before, 60)  # noqa: B023
+    on.stack.wait_healthy(on.layout.replicas, 60)
+    until("every end is known", lambda: everything_is_over(course), 60)
+    if course.messages():
+        raise AssertionError("the receiver was not gone")
+    on.webhook.refuse = _take
+    on.clock.set_by(60.0 * _OUTAGE_MINUTES[-1] + _LONGEST_PAUSE_S)
 
 
 def _all_told(course: Course) -> Iterator[str]:
@@ -122,6 +147,9 @@ def _all_told(course: Course) -> Iterator[str]:
 
 
 _TOLD = Fault("", "", _refuse_and_kill, TWO, check=_all_told, clients=2)
+_OUTAGE_MINUTES = (10, 20, 30)
+"""On the stack's own clock, which is put ahead: it is what the alert pipeline waits by."""
+_LONGEST_PAUSE_S = RetryLimits().cap_s
 
 ROWS: tuple[Fault, ...] = (
     replace(_TOLD, id="29", name="receiver answers 429, 500, 503, hangs up"),
@@ -132,5 +160,17 @@ ROWS: tuple[Fault, ...] = (
         name="receiver gone, watchdog killed twice meanwhile",
         injure=_gone_and_kill,
         mend=_kill_watchdog_twice,
+    ),
+    replace(
+        _TOLD,
+        id="30a",
+        name="receiver gone for half an hour of its clock",
+        layout=replace(TWO, replicas=1 + len(_OUTAGE_MINUTES), clock=True),
+        injure=_gone_and_kill,
+        expects=frozenset({"ReplicaDead"}),
+        mend=_go_through_the_outage,
+        restarts=(1 + len(_OUTAGE_MINUTES), 1 + len(_OUTAGE_MINUTES)),
+        alone=True,
+        missing=no_compiler,
     ),
 )

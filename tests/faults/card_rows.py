@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.faults.cards import number, uuid
 from tests.faults.course import Course
-from tests.faults.fault import Fault, Injury, heal, replicas_are_well
+from tests.faults.fault import Fault, Injury, everything_is_over, heal, replicas_are_well
 from tests.faults.ground import PATIENT, Ground, Layout, wait_for_watchdog
 from tests.faults.result import Bounds
 from tests.monitor.nvml.driver import compiler_is_there
@@ -58,10 +58,6 @@ def _series_are_gone(course: Course) -> bool:
 
 def _series_are_back(course: Course) -> bool:
     return has_series(course.on, _victim(course)) and replicas_are_well(course)
-
-
-def _driver_is_back(course: Course) -> bool:
-    return replicas_are_well(course) and not course.firing()
 
 
 # what must have been done
@@ -372,7 +368,7 @@ _TOLD = replace(
     _CARD,
     bounds=Bounds(),
     restarts=(0, 0),
-    recovered=_driver_is_back,
+    recovered=everything_is_over,
     mend=heal,
 )
 _HANGING = replace(
