@@ -145,11 +145,22 @@ def _changes(model: str, engine: str, settings: list[str]) -> dict[str, str]:
             raise typer.Exit(_EXIT_USAGE)
         found[key] = value
     if model:
+        is_folder = _is_folder(model)
+        if model.startswith(("/", ".", "~")) and not is_folder:  # no hub id begins so
+            print(f"--model: there is no folder {model} that you may enter", file=sys.stderr)
+            raise typer.Exit(_EXIT_USAGE)
         # a folder is the same one wherever the replicas are started
-        found["engine.model"] = str(Path(model).resolve()) if Path(model).is_dir() else model
+        found["engine.model"] = str(Path(model).resolve()) if is_folder else model
     if engine:
         found["engine.kind"] = engine
     return found
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except OSError:
+        return False
 
 
 def _check_usage(plan: Plan, verbs: int, *, yes: bool, dry_run: bool, as_json: bool) -> None:

@@ -301,6 +301,8 @@ def test_the_shadow_does_not_pass_for_one_of_the_watchdogs_own():
         ["--resume", "--min-ndcg", "0.5"],
         ["--set", "model=x"],
         ["--set", "engine.model"],
+        ["--model", "/no/such/folder"],
+        ["--model", "./no/such/folder"],
         ["--model", "x", "--json"],
     ],
 )
