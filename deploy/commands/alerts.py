@@ -5,35 +5,34 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deploy.commands.columns import columns
+from deploy.commands import silences
+from deploy.commands.desk import (
+    EXIT_BAD,
+    EXIT_USAGE,
+    Author,
+    Comment,
+    clock_text,
+    fail,
+    open_desk,
+    show,
+)
 from deploy.commands.options import ConfigFile, Json, examples
 
 if TYPE_CHECKING:
-    from alerts.desk import Desk
     from alerts.ledger import Decided
     from alerts.outbox import Entry
-    from alerts.silence import Silence
 
 NAME = "alerts"
 app = typer.Typer(help="Test, list, silence and acknowledge alerts.", no_args_is_help=True)
-silence_app = typer.Typer(help="Silences: who wants not to hear of what.", no_args_is_help=True)
-app.add_typer(silence_app, name="silence")
+app.add_typer(silences.app, name=silences.NAME)
 
-EXIT_BAD, EXIT_USAGE = 1, 2
 PROGRAMS = {"webhook", "alertmanager", "pagerduty"}
 """Receivers that keep incidents open: a test closes what it opened."""
-
-Author = Annotated[str, typer.Option("--author", help="who orders it; default: the login name")]
-Comment = Annotated[str, typer.Option("--comment", "-m", help="why")]
 
 
 @app.command(
@@ -55,7 +54,7 @@ def try_out(
     chosen = [each for each in settings.receivers if receiver in {"", each.name}]
     if not chosen:
         known = ", ".join(each.name for each in settings.receivers) or "none is configured"
-        _fail(f"there is no receiver {receiver!r}; receivers: {known}", EXIT_USAGE)
+        fail(f"there is no receiver {receiver!r}; receivers: {known}", EXIT_USAGE)
     results: list[dict[str, str]] = []
     for each in chosen:
         try:
@@ -96,22 +95,22 @@ def outbox(
     """List messages: what was sent, what waits, what was given up and why."""
     from alerts.outbox import State
 
-    with _desk(config) as desk:
+    with open_desk(config) as desk:
         if retry:
             if not desk.retry(retry):
-                _fail(f"no message {retry} that was given up", EXIT_BAD)
+                fail(f"no message {retry} that was given up", EXIT_BAD)
             print("back in line")
             return
         try:
             wanted = State(state) if state else None
         except ValueError:
-            _fail(f"states are {', '.join(each.value for each in State)}", EXIT_USAGE)
+            fail(f"states are {', '.join(each.value for each in State)}", EXIT_USAGE)
         entries = [_entry(entry) for entry in desk.outbox(wanted, last)]
     if as_json:
         print(json.dumps(entries, indent=1, ensure_ascii=False))
     else:
         columns = ("created_at", "receiver", "state", "status", "alert", "attempts", "detail")
-        _table(columns, entries, "the outbox is empty")
+        show(columns, entries, "the outbox is empty")
 
 
 @app.command(epilog=examples("rankguard alerts decisions", "rankguard alerts decisions --json"))
@@ -121,12 +120,12 @@ def decisions(
     as_json: Json = False,
 ) -> None:
     """List transitions and what was decided on each: why somebody was told, or was not."""
-    with _desk(config) as desk:
+    with open_desk(config) as desk:
         found = [_decided(each) for each in desk.decisions(last)]
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        _table(("at", "alert", "status", "host", "object", "decision"), found, "none yet")
+        show(("at", "alert", "status", "host", "object", "decision"), found, "none yet")
 
 
 @app.command(
@@ -144,8 +143,8 @@ def ack(
 ) -> None:
     """Take an incident: it is not repeated and not escalated."""
     if (incident is None) == (not fingerprint):
-        _fail("name an incident or a fingerprint", EXIT_USAGE)
-    with _desk(config) as desk:
+        fail("name an incident or a fingerprint", EXIT_USAGE)
+    with open_desk(config) as desk:
         taken = desk.acknowledge(
             author=author or getpass.getuser(),
             comment=comment,
@@ -153,7 +152,7 @@ def ack(
             fingerprint=fingerprint,
         )
     if not taken:
-        _fail("nothing that fires fits", EXIT_BAD)
+        fail("nothing that fires fits", EXIT_BAD)
     if as_json:
         print(json.dumps([alert.to_json() for alert in taken], indent=1, ensure_ascii=False))
     else:
@@ -193,111 +192,15 @@ def route(
     if as_json:
         print(json.dumps(steps, indent=1, ensure_ascii=False))
     else:
-        _table(("route", "receivers", "fit", "why"), steps, "there are no receivers")
+        show(("route", "receivers", "fit", "why"), steps, "there are no receivers")
     if not any(step["fit"] == "matched" for step in steps):
         raise typer.Exit(EXIT_BAD)
-
-
-@silence_app.command(
-    "add",
-    epilog=examples(
-        "rankguard alerts silence add host=gpu-1 --for 2h -m 'moving the rack'",
-        "rankguard alerts silence add 'alertname=~Gpu.*' severity=warning --for 30m -m 'new fans'",
-        "rankguard alerts silence add --maintenance --for 1h -m 'driver update'",
-    ),
-)
-def silence_add(
-    matchers: Annotated[list[str] | None, typer.Argument(help="all must match")] = None,
-    duration: Annotated[str, typer.Option("--for", help="90s, 30m, 2h, 1d")] = "1h",
-    comment: Comment = "",
-    author: Author = "",
-    maintenance: Annotated[
-        bool, typer.Option("--maintenance", help="all alerts; needs no matcher")
-    ] = False,
-    config: ConfigFile = None,
-    as_json: Json = False,
-) -> None:
-    """Mute new alerts for a time. What was already told still gets its end."""
-    from alerts.desk import SilenceRequest
-    from alerts.labels import MatcherError
-    from alerts.orders import TooManySilences
-    from alerts.silence import SilenceError, parse_duration
-
-    with _desk(config) as desk:
-        try:
-            made = desk.silence(
-                SilenceRequest(
-                    matchers=matchers or [],
-                    duration_s=parse_duration(duration),
-                    author=author or getpass.getuser(),
-                    comment=comment,
-                    maintenance=maintenance,
-                )
-            )
-        except (MatcherError, SilenceError, TooManySilences) as error:
-            _fail(str(error), EXIT_USAGE)
-    if as_json:
-        print(json.dumps(made.to_json(), indent=1, ensure_ascii=False))
-    else:
-        print(f"{made.id} until {_time(made.ends_at)}")
-
-
-@silence_app.command("list", epilog=examples("rankguard alerts silence list --all --json"))
-def silence_list(
-    every: Annotated[bool, typer.Option("--all", help="those that ended, too")] = False,
-    config: ConfigFile = None,
-    as_json: Json = False,
-) -> None:
-    """List silences, the one that ends first at the top."""
-    with _desk(config) as desk:
-        found = desk.silences(ended=every)
-    if as_json:
-        print(json.dumps([each.to_json() for each in found], indent=1, ensure_ascii=False))
-        return
-    columns = ("id", "until", "matchers", "author", "comment")
-    _table(columns, [_silence(each) for each in found], "there are no silences")
-
-
-@silence_app.command("expire", epilog=examples("rankguard alerts silence expire 3f2a01bc"))
-def silence_expire(
-    silence_id: Annotated[str, typer.Argument(metavar="ID", help="or its beginning")],
-    config: ConfigFile = None,
-) -> None:
-    """End a silence now."""
-    with _desk(config) as desk:
-        if not desk.expire_silence(silence_id):
-            _fail(f"not exactly one silence in force begins with {silence_id}", EXIT_BAD)
-    print("expired")
-
-
-@contextmanager
-def _desk(config: Path | None) -> Iterator[Desk]:
-    """The tables of the configured state directory; the watchdog need not run."""
-    from alerts.database import Database
-    from alerts.desk import Desk
-    from deploy.config import load
-
-    path = load(config).service.state_dir / "journal.db"
-    if not path.is_file():
-        _fail(f"there is no journal yet: {path}", EXIT_BAD)
-    database = Database(path)
-    try:
-        if not database.durable:
-            _fail(f"{path} cannot be written: {database.notice}", EXIT_BAD)
-        yield Desk(database, time.time)
-    finally:
-        database.close()
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(code)
 
 
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
-        _fail(f"{text!r} is not name=value", EXIT_USAGE)
+        fail(f"{text!r} is not name=value", EXIT_USAGE)
     return name.strip(), value.strip()
 
 
@@ -328,7 +231,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
 def _decided(each: Decided) -> dict[str, Any]:
     alert = each.alert
     return {
-        "at": _time(alert.at),
+        "at": clock_text(alert.at),
         "alert": alert.name,
         "status": alert.status.value,
         "severity": alert.severity.value,
@@ -337,33 +240,3 @@ def _decided(each: Decided) -> dict[str, Any]:
         "incident": alert.incident,
         "decision": each.decision or "not decided yet",
     }
-
-
-def _silence(silence: Silence) -> dict[str, Any]:
-    return {
-        "id": silence.id,
-        "until": _time(silence.ends_at),
-        "matchers": " ".join(str(each) for each in silence.matchers) or "everything (maintenance)",
-        "author": silence.author,
-        "comment": silence.comment,
-    }
-
-
-def _time(at: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
-
-
-def _table(names: tuple[str, ...], rows: list[dict[str, Any]], empty: str) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
-    if not rows:
-        print(empty)
-        return
-    table = columns(name.removesuffix("_at") for name in names)
-    for row in rows:
-        cells = (
-            _time(row[name]) if name.endswith("_at") else escape(str(row[name])) for name in names
-        )
-        table.add_row(*cells)
-    Console().print(table)
