@@ -8,6 +8,8 @@ import signal
 import subprocess
 from dataclasses import dataclass
 
+from deploy.pulse import Pulse
+
 _MAX_BACKOFF_S = 30.0
 _STABLE_S = 60.0
 
@@ -17,11 +19,13 @@ class Part:
     """A child of `up`: restarted when it ends by itself, with a growing pause.
 
     Attributes:
+        pulse: whether it answers; None: it is not asked.
         next_start: monotonic seconds before which it is not started again.
     """
 
     name: str
     command: list[str]
+    pulse: Pulse | None = None
     process: subprocess.Popen[bytes] | None = None
     failures: int = 0
     started: float = 0.0
@@ -31,6 +35,17 @@ class Part:
         # a session of its own: Ctrl-C at the terminal reaches `up` alone, which ends it in order
         self.process = subprocess.Popen(self.command, start_new_session=True)
         self.started = now
+        if self.pulse is not None:
+            self.pulse.begin()
+
+    def kill_if_hung(self, now: float) -> bool:
+        """Kill a process that answered before and does not any more; whether it was done."""
+        if self.pulse is None or self.process is None or self.process.poll() is not None:
+            return False
+        hung = self.pulse.is_lost(now)
+        if hung:
+            self.kill()
+        return hung
 
     def ended(self, now: float) -> None:
         """Note that it ended by itself; the first restart after a stable run is immediate."""

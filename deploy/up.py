@@ -24,7 +24,9 @@ from deploy.address import local_url
 from deploy.config import Config
 from deploy.doctor.finding import Finding
 from deploy.doctor.host import check_host, check_port, check_state_dir
+from deploy.lock import is_held
 from deploy.part import Part
+from deploy.pulse import Pulse, asking
 from deploy.ui.settings import EXTRA, is_installed
 from service.manifest import Manifest, read_manifests, replicas_dir
 from service.process import boot_id, started_ticks
@@ -78,11 +80,21 @@ class Up:
         self._say = say
         self._stop = threading.Event()
         self._forced = False
+        self._http = requests.Session()
+        self._http.trust_env = False  # the gateway is ours: no proxy
+        self._why_not = ""
         settings = ["--config", str(file.resolve())] if file else []
         tail = [*settings, "--die-with-parent", str(os.getpid())]
         base = [sys.executable, "-m", "deploy"]
-        self._watchdog = Part("watchdog", [*base, "watch", "--stop-replicas-on-exit", *tail])
-        self._gateway = Part("gateway", [*base, "serve", *tail])
+        service, monitor = config.service, config.monitor
+        self._gateway_url = local_url(service.host, service.port)
+        self._watchdog_url = local_url(monitor.host, monitor.port)
+        self._watchdog = Part(
+            "watchdog",
+            [*base, "watch", "--stop-replicas-on-exit", *tail],
+            Pulse(asking(self._watchdog_url)),
+        )
+        self._gateway = Part("gateway", [*base, "serve", *tail], Pulse(asking(self._gateway_url)))
         self._playground = Part("playground", [*base, "ui", *tail]) if has_playground else None
 
     def run(self) -> int:
@@ -96,6 +108,8 @@ class Up:
             code = self._live(began)
         finally:
             self._end()
+            if self._why_not:
+                self._say(self._why_not)
         return EXIT_FORCED if self._forced else code
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -128,6 +142,8 @@ class Up:
 
     def _keep_alive(self, part: Part) -> None:
         now = time.monotonic()
+        if part.kill_if_hung(now):
+            self._say(f"the {part.name} does not answer any more and was killed")
         if part.process is not None:
             code = part.process.poll()
             if code is None:
@@ -149,10 +165,8 @@ class Up:
         self._keep_alive(part)
 
     def _readiness(self) -> tuple[bool, str]:
-        service = self._config.service
         try:
-            url = f"{local_url(service.host, service.port)}/readyz"
-            answer = requests.get(url, timeout=1.0)
+            answer = self._http.get(f"{self._gateway_url}/readyz", timeout=1.0)
             body = answer.json()
         except (requests.RequestException, ValueError):
             return False, "the gateway is starting"
@@ -167,16 +181,14 @@ class Up:
         failed = [item for item in manifests if item.exit_code == EXIT_START_FAILED_FOR_GOOD]
         if not manifests or len(failed) < len(manifests):
             return False
-        for cause in {item.reason for item in failed}:
-            self._say(f"the model cannot be served: {cause}")
+        causes = sorted({str(item.reason) for item in failed})
+        self._why_not = "\n".join(f"the model cannot be served: {cause}" for cause in causes)
         return True
 
     def _announce(self, seconds: float) -> None:
-        service, monitor = self._config.service, self._config.monitor
         self._say(f"rankguard is ready after {seconds:.1f} s")
-        api = f"{local_url(service.host, service.port)}/v1/rerank"
-        self._say(f"  API     {api}  (/docs for the schema)")
-        self._say(f"  status  {local_url(monitor.host, monitor.port)}/")
+        self._say(f"  API     {self._gateway_url}/v1/rerank  (/docs for the schema)")
+        self._say(f"  status  {self._watchdog_url}/")
         if self._playground is not None:
             page = self._config.ui
             self._say(f"  page    {local_url(page.host, page.port)}/  (in a few seconds)")
@@ -270,22 +282,11 @@ def _await_last_run(config: Config, say: Callable[[str], None]) -> None:
     lock = config.service.state_dir / "watchdog.lock"
     deadline = time.monotonic() + config.service.drain_timeout_s + _GRACE_S
     told = False
-    while time.monotonic() < deadline and _is_held(lock):
+    while time.monotonic() < deadline and is_held(lock):
         if not told:
             say("waiting: the watchdog of an earlier run is still ending")
             told = True
         time.sleep(_POLL_S)
-
-
-def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
 
 
 def _prepare_model(config: Config, file: Path | None) -> bool:

@@ -81,8 +81,10 @@ def choose(manifests: list[Manifest], replica: str) -> Manifest:
     for manifest in ready:
         if replica in ("", manifest.id):
             return manifest
-    known = ", ".join(item.id for item in ready) or "none"
-    raise NotPossible(f"no such ready replica: {replica or 'any'}; ready: {known}")
+    if not ready:
+        raise NotPossible("no replica is ready here; is it running? (rankguard up)")
+    known = ", ".join(item.id for item in ready)
+    raise NotPossible(f"no ready replica is called {replica}; ready: {known}")
 
 
 def inject(fault: Fault, manifest: Manifest) -> None:

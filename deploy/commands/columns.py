@@ -1,12 +1,25 @@
-"""The plain table of the commands: no lines, and no word cut off on a narrow terminal."""
+"""What the commands print on: a plain table, and a console that cuts nothing off."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
+
+_ENDLESS = 10_000
+
+
+def console() -> Console:
+    """For the terminal as wide as it is; for a pipe or a file every row is one line."""
+    from rich.console import Console
+
+    is_piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=_ENDLESS if is_piped else None)
 
 
 def columns(names: Iterable[str]) -> Table:

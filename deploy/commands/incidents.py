@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.commands.columns import columns
+from deploy.commands.columns import columns, console
 from deploy.commands.options import ConfigFile, Json, examples
 
 NAME = "incidents"
@@ -29,12 +29,16 @@ def run(
 ) -> None:
     """List what happened, newest first."""
     from deploy.config import load
-    from monitor.journal import read_incidents
+    from monitor.journal import JournalError, read_incidents
 
     if action not in ("", "show") or (action == "show") != (incident is not None):
         print("usage: rankguard incidents [show ID]", file=sys.stderr)
         raise typer.Exit(2)
-    items: list[dict[str, Any]] = read_incidents(load(config).service.state_dir / "journal.db")
+    try:
+        items: list[dict[str, Any]] = read_incidents(load(config).service.state_dir / "journal.db")
+    except JournalError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
     if action == "show":
         items = [item for item in items if item["id"] == incident]
         if not items:
@@ -50,8 +54,6 @@ def run(
 
 
 def _print_table(items: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-
     if not items:
         print("no incidents")
         return
@@ -69,7 +71,7 @@ def _print_table(items: list[dict[str, Any]]) -> None:
             _seconds(item.get("recovered_s")),
             item["reason"],
         )
-    Console().print(table)
+    console().print(table)
 
 
 def _seconds(value: float | None) -> str:

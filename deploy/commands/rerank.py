@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.commands.columns import console
 from deploy.commands.options import ConfigFile, Json, examples
 
 NAME = "rerank"
@@ -42,7 +43,8 @@ def run(
     if not texts:
         print("no documents: give them as arguments, with --file, or on stdin", file=sys.stderr)
         raise typer.Exit(2)
-    if not url:
+    ours = not url
+    if ours:
         settings = load(config).service
         url = local_url(settings.host, settings.port)
     body: dict[str, Any] = {"query": query, "documents": texts, "return_documents": True}
@@ -53,7 +55,7 @@ def run(
     key = os.environ.get("RANKGUARD_API_KEY")
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = call("POST", f"{url.rstrip('/')}/v1/rerank", json=body, headers=headers)
+        answer = call("POST", f"{url.rstrip('/')}/v1/rerank", ours=ours, json=body, headers=headers)
     except Unreachable as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
@@ -72,7 +74,8 @@ def _read_more(file: Path | None, *, given: bool) -> list[str]:
         stdin = str(file) == "-"
         text = sys.stdin.read() if stdin else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        print(f"{file}: {error}", file=sys.stderr)
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        print(f"{file}: cannot be read: {why}", file=sys.stderr)
         raise typer.Exit(2) from None
     return [
         _document(line, f"{file}:{number}")
@@ -94,7 +97,6 @@ def _document(line: str, where: str) -> str:
 
 
 def _print_table(answer: Any) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -112,8 +114,8 @@ def _print_table(answer: Any) -> None:
         words = " ".join(str(document.get("text", "")).split())
         cut = words if len(words) <= 200 else words[:199] + "…"
         table.add_row(str(rank), f"{score:.4f}", bar, str(item["index"]), Text(cut))
-    console = Console()
-    console.print(table)
-    console.print(f"[dim]{answer.get('model', '')}[/dim]")
+    screen = console()
+    screen.print(table)
+    screen.print(Text(str(answer.get("model", "")), style="dim"))
     for warning in (answer.get("meta") or {}).get("warnings", []):
-        console.print(f"[yellow]{warning}[/yellow]")
+        screen.print(Text(str(warning), style="yellow"))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.commands.columns import columns
+from deploy.commands.columns import columns, console
 from deploy.commands.options import ConfigFile, Json, examples
 
 NAME = "status"
@@ -22,6 +22,7 @@ EXAMPLES = examples(
     "rankguard status --hosts gpu-1,gpu-2:9400",
     "rankguard status --hosts all --watch",
 )
+_GATEWAY_S = (2.0, 3.0)
 _UNFINISHED = {"trying", "interrupted", "asked", "failed", "stopped"}
 _STYLE = {"healthy": "green", "loading": "cyan", "starting": "cyan", "busy": "green"}
 
@@ -33,7 +34,7 @@ def run(
     hosts: Annotated[
         str,
         typer.Option(
-            help="ask these watchdogs, host or host:port with commas between; all: [fleet] hosts"
+            help="ask these watchdogs, host or host:port with commas between; all: \\[fleet] hosts"
         ),
     ] = "",
 ) -> None:
@@ -45,10 +46,9 @@ def run(
     if as_json:
         print(json.dumps(sight.body, indent=1, ensure_ascii=False))
     else:
-        from rich.console import Console
-
-        Console().print(sight.shown)
-    raise typer.Exit(0 if sight.body["state"] == "healthy" else 1)
+        console().print(sight.shown)
+    serves = sight.body["state"] == "healthy" and not sight.body.get("gateway_silent")
+    raise typer.Exit(0 if serves else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,28 @@ class Sight:
 def _one(config: ConfigFile) -> Sight:
     body = fetch(config)
     body["upgrade"] = _upgrade(config, body)
+    body["gateway_silent"] = _gateway_silent(config)
     return Sight(body, _render(body))
+
+
+def _gateway_silent(config: ConfigFile) -> str | None:
+    """Why nobody gets an answer although replicas serve; None: the gateway answers.
+
+    The watchdog judges replicas. Where it only observes, the gateways are Ray's.
+    """
+    from deploy.address import local_url
+    from deploy.client import Unreachable, call
+    from deploy.config import load
+
+    settings = load(config)
+    if settings.monitor.actuator == "observe":
+        return None
+    service = settings.service
+    try:
+        call("GET", f"{local_url(service.host, service.port)}/livez", ours=True, timeout=_GATEWAY_S)
+    except Unreachable as error:
+        return str(error)
+    return None
 
 
 def _upgrade(config: ConfigFile, body: Any) -> dict[str, str] | None:
@@ -113,12 +134,10 @@ def fetch(config: ConfigFile) -> Any:
 
 
 def _watch(shown: Callable[[], Any]) -> None:
-    from rich.console import Console
     from rich.live import Live
 
-    console = Console()
     try:
-        with Live(console=console, screen=True, auto_refresh=False) as live:
+        with Live(console=console(), screen=True, auto_refresh=False) as live:
             while True:
                 live.update(shown(), refresh=True)
                 time.sleep(1.0)
@@ -127,9 +146,7 @@ def _watch(shown: Callable[[], Any]) -> None:
 
 
 def print_replicas(body: Any) -> None:
-    from rich.console import Console
-
-    Console().print(_replicas(body))
+    console().print(_replicas(body))
 
 
 def _render(body: Any) -> Any:
@@ -139,7 +156,9 @@ def _render(body: Any) -> Any:
     state = body["state"]
     heading = Text.assemble("rankguard is ", (state, f"bold {_STYLE.get(state, 'red')}"))
     notices = sorted({r["notice"] for r in body["replicas"] if r.get("notice")})
-    parts: list[Any] = [heading, *(Text(notice, style="yellow") for notice in notices)]
+    silent = body.get("gateway_silent")
+    told = [Text(f"but the gateway does not answer: {silent}", style="bold red")] if silent else []
+    parts: list[Any] = [heading, *told, *(Text(notice, style="yellow") for notice in notices)]
     parts += [Text(line, style="cyan") for line in (_rollout(body),) if line]
     parts.append(Text())
     parts.append(_replicas(body))

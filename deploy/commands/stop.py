@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -22,9 +23,13 @@ def run(
 ) -> None:
     """Drain and end all replicas of this host. Stop the watchdog first, or it starts new ones."""
     from deploy.config import load
+    from deploy.lock import is_held
     from deploy.stop import stop_replicas
 
-    stopped = stop_replicas(load(config).service.state_dir, timeout)
+    state_dir = load(config).service.state_dir
+    if is_held(state_dir / "watchdog.lock"):
+        print("note: the watchdog runs, and starts new ones; stop it first", file=sys.stderr)
+    stopped = stop_replicas(state_dir, timeout)
     for item in stopped:
         print(f"{item.replica} (pid {item.pid}): {'killed' if item.killed else 'drained'}")
     if not stopped:

@@ -23,7 +23,7 @@ def run(
     replicas: Annotated[int | None, typer.Option(min=1, help="how many replicas")] = None,
     engine: Annotated[str, typer.Option(help="auto, vllm, embedded or remote")] = "",
     model: Annotated[str, typer.Option(help="hub id or folder, for vllm")] = "",
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="the gateway's port")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="the gateway's port")] = None,
 ) -> None:
     """Start gateway, replicas and watchdog in the foreground; Ctrl-C drains, twice forces."""
     from deploy.config import find_file, load

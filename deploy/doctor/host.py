@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
@@ -43,6 +45,9 @@ def check_state_dir(path: Path) -> Finding:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+    except FileExistsError:
+        fix = "set [service] state_dir (RANKGUARD_SERVICE__STATE_DIR) to a directory"
+        return fail("state directory", f"{path} is a file", fix)
     except OSError as error:
         return fail(
             "state directory",
@@ -62,16 +67,25 @@ def check_port(check: str, host: str, port: int, section: str, *, ours: bool = F
     try:
         bind(host, port).close()
     except OSError as error:
-        holder = _holder(port)
+        holder = _holder(port) if error.errno == errno.EADDRINUSE else None
         if ours and holder is not None and _is_rankguard(holder):
             return ok(check, f"{host}:{port} is held by rankguard itself (pid {holder.pid})")
         held = f" by {holder.name()} (pid {holder.pid})" if holder else ""
         return fail(
             check,
             f"{host}:{port} cannot be bound: {error.strerror}{held}",
-            f"stop what holds it, or set [{section}] port (RANKGUARD_{section.upper()}__PORT)",
+            _port_fix(error, section),
         )
     return ok(check, f"{host}:{port} is free")
+
+
+def _port_fix(error: OSError, section: str) -> str:
+    variable = f"RANKGUARD_{section.upper()}__"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"set [{section}] host ({variable}HOST) to an address of this host, no brackets"
+    if error.errno == errno.EACCES:
+        return f"set [{section}] port ({variable}PORT) to 1024 or more: lower ones are root's"
+    return f"stop what holds it, or set [{section}] port ({variable}PORT)"
 
 
 def _holder(port: int) -> psutil.Process | None:

@@ -58,7 +58,7 @@ def test_it_says_when_there_is_nothing_to_hurt(tmp_path):
         done = running.cli("chaos", "kill", "--yes")
 
         assert done.returncode == 1
-        assert "no such ready replica" in done.stderr
+        assert "no replica is ready here" in done.stderr
 
 
 def test_a_silence_by_api_is_seen_by_the_command(tmp_path):

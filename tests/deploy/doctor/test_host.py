@@ -58,6 +58,26 @@ def test_a_taken_port_names_who_holds_it():
     assert f"(pid {os.getpid()})" in finding.message
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("192.0.2.1", id="another host's address"),
+        pytest.param("[::1]", id="brackets"),
+    ],
+)
+def test_an_address_that_is_not_this_hosts_blames_no_port(host):
+    finding = check_port("gateway port", host, 8000, "service")
+
+    assert finding.level is Finding.Level.FAIL
+    assert "[service] host" in finding.fix
+
+
+def test_a_state_directory_that_is_a_file_is_told_as_that(tmp_path):
+    (tmp_path / "file").touch()
+
+    assert "is a file" in check_state_dir(tmp_path / "file").message
+
+
 def test_a_port_that_rankguard_itself_holds_is_well_held(tmp_path):
     listen = (
         "import socket, sys, time\n"
