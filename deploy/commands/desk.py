@@ -37,6 +37,8 @@ def open_desk(config: Path | None) -> Iterator[Desk]:
         if not database.durable:
             fail(f"{path} cannot be written: {database.notice}", EXIT_BAD)
         yield Desk(database, time.time)
+        if not database.durable:  # what was ordered is in this process's memory only
+            fail(f"nothing was kept: {database.notice}; try again", EXIT_BAD)
     finally:
         database.close()
 

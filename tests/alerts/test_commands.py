@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -216,3 +217,18 @@ def test_the_command_works_as_a_process_of_its_own(tmp_path):
     )
 
     assert "expire" in done.stdout
+
+
+def test_an_order_that_could_not_be_kept_is_no_success(tmp_path, monkeypatch):
+    monkeypatch.setattr("alerts.database.BUSY_MS", 50)
+    stand = Stand(tmp_path)
+    stand.pipeline.stop(1)
+    configure(tmp_path)
+    other = sqlite3.connect(tmp_path / "journal.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    done = run(tmp_path, "silence", "add", "host=gpu-1", "-m", "moving the rack")
+
+    other.close()
+    assert done.code == 1
+    assert "nothing was kept" in done.err
