@@ -13,8 +13,8 @@ from deploy.commands.measuring import (
     Keys,
     Url,
     explained,
-    gateway,
     show,
+    systems,
     watched,
 )
 from deploy.commands.options import ConfigFile, Json, examples
@@ -62,13 +62,8 @@ def run(
 
         plan = session.Plan(
             dataset=choice.dataset(data, "", None),
-            targets=choice.targets(
-                url or gateway(config),
-                peers or [session.BM25],
-                model="",
-                instructions=[],
-                keys=choice.keys(key_file or []),
-                elsewhere=yes_this_host,
+            targets=systems(
+                config, url, peers or [session.BM25], key_file=key_file, elsewhere=yes_this_host
             ),
             pairs=tuple(parse_pair(each) for each in pair or []),
             queries=queries,

@@ -16,8 +16,8 @@ from deploy.commands.measuring import (
     Keys,
     Url,
     explained,
-    gateway,
     show,
+    systems,
     watched,
 )
 from deploy.commands.options import ConfigFile, Json, examples
@@ -97,13 +97,14 @@ def run(
 
         plan = session.Plan(
             dataset=choice.dataset(data, split, qrels),
-            targets=choice.targets(
-                url or gateway(config),
+            targets=systems(
+                config,
+                url,
                 system or [],
+                key_file=key_file,
+                elsewhere=yes_this_host,
                 model=model,
                 instructions=instruction or [],
-                keys=choice.keys(key_file or []),
-                elsewhere=yes_this_host,
             ),
             pairs=tuple(parse_pair(each) for each in pair or []),
             queries=queries,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from deploy.bench.keep import Kept
+    from deploy.evaluate.endpoint import Target
     from deploy.evaluate.report import View
     from deploy.evaluate.session import Outcome, Watch
 
@@ -68,6 +69,33 @@ def gateway(config: Path | None) -> str:
 
     service = load(config).service
     return f"rankguard={local_url(service.host, service.port)}"
+
+
+def systems(
+    config: Path | None,
+    url: str,
+    more: Sequence[str] = (),
+    *,
+    key_file: Sequence[str] | None,
+    elsewhere: bool,
+    model: str = "",
+    instructions: Sequence[str] = (),
+) -> tuple[Target | str, ...]:
+    """What is measured: our own endpoint unless another is given, and further ones beside it.
+
+    Raises:
+        DataError, EndpointError: what was typed is no system, or not allowed.
+    """
+    from deploy.evaluate import choice
+
+    return choice.targets(
+        url or gateway(config),
+        more,
+        model=model,
+        instructions=instructions,
+        keys=choice.keys(key_file or []),
+        elsewhere=elsewhere,
+    )
 
 
 def watched(work: Callable[[Watch], Outcome]) -> Outcome:

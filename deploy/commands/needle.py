@@ -13,8 +13,8 @@ from deploy.commands.measuring import (
     Keys,
     Url,
     explained,
-    gateway,
     show,
+    systems,
     watched,
 )
 from deploy.commands.options import ConfigFile, Json, examples
@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Measure by length and depth: one of several long documents holds the answer."""
     with explained():
-        from deploy.evaluate import choice, needle, report, session, shipped
+        from deploy.evaluate import needle, report, session, shipped
 
         haystack = needle.Haystack(
             query_lang=ask,
@@ -63,14 +63,7 @@ def run(
         )
         plan = session.Plan(
             dataset=shipped.load(),
-            targets=choice.targets(
-                url or gateway(config),
-                [],
-                model="",
-                instructions=[],
-                keys=choice.keys(key_file or []),
-                elsewhere=yes_this_host,
-            ),
+            targets=systems(config, url, key_file=key_file, elsewhere=yes_this_host),
             seed=seed,
             concurrency=concurrency,
             folder=out,

@@ -13,8 +13,8 @@ from deploy.commands.measuring import (
     Keys,
     Url,
     explained,
-    gateway,
     show,
+    systems,
     watched,
 )
 from deploy.commands.options import ConfigFile, Json, examples
@@ -42,19 +42,12 @@ def run(
 ) -> None:
     """Ask the same questions with other punctuation, case and width."""
     with explained():
-        from deploy.evaluate import choice, report, session, shipped
+        from deploy.evaluate import report, session, shipped
         from deploy.evaluate.dataset import parse_pair
 
         plan = session.Plan(
             dataset=shipped.load(),
-            targets=choice.targets(
-                url or gateway(config),
-                [],
-                model="",
-                instructions=[],
-                keys=choice.keys(key_file or []),
-                elsewhere=yes_this_host,
-            ),
+            targets=systems(config, url, key_file=key_file, elsewhere=yes_this_host),
             pairs=tuple(parse_pair(each) for each in pair or PAIRS),
             queries=queries,
             seed=seed,
