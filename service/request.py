@@ -67,12 +67,19 @@ class Score:
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Score:
-        span = body.get("span")
+        """Read one.
+
+        Raises:
+            ValueError, LookupError, TypeError, AttributeError, OverflowError: it is none.
+        """
+        span, error, tokens = body.get("span"), body.get("error"), int(body["tokens"])
+        if tokens < 0:
+            raise ValueError("fewer tokens than none")
         return cls(
             logit=float(body["logit"]),
-            tokens=int(body["tokens"]),
+            tokens=tokens,
             truncated=bool(body.get("truncated", False)),
-            error=body.get("error"),
+            error=None if error is None else str(error),
             span=None if span is None else (int(span[0]), int(span[1])),
         )
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from service.errors import NoCapacity, OverLimit
 
 RATE_MEMORY_S = 30.0
-"""How far back the drain rate looks."""
+"""How far back the drain rate looks, and how long it is believed without being measured again: a
+rate that holds back all work would never be measured again, and the replicas may be others now.
+"""
 
 RETRY_LONGEST_S = 60.0
 HOPELESS = 1.5
@@ -30,6 +32,7 @@ class DrainRate:
         self._tokens = 0.0
         self._seconds = 0.0
         self._last: float | None = None
+        self._measured_at = 0.0
         self._outages = 0
 
     def done(self, tokens: int, *, saturated: bool, now: float, outages: int = 0) -> None:
@@ -41,17 +44,21 @@ class DrainRate:
         """
         if outages != self._outages:
             self._outages, self._last = outages, None
+        elif saturated and now - self._measured_at > RATE_MEMORY_S:
+            self._tokens, self._seconds, self._last = 0.0, 0.0, None
         if saturated and self._last is not None:
             passed = now - self._last
             keep = math.exp(-passed / RATE_MEMORY_S)
             self._tokens = self._tokens * keep + tokens
             self._seconds = self._seconds * keep + passed
-        self._last = now if saturated else None
+        self._last = None
+        if saturated:
+            self._last = self._measured_at = now
 
-    @property
-    def per_s(self) -> float | None:
-        """None while unknown."""
-        return self._tokens / self._seconds if self._seconds > 0.5 else None
+    def per_s(self, now: float) -> float | None:
+        """None while unknown, and when it was not measured for long."""
+        is_old = now - self._measured_at > RATE_MEMORY_S
+        return self._tokens / self._seconds if self._seconds > 0.5 and not is_old else None
 
 
 @dataclass(slots=True)
@@ -118,14 +125,14 @@ class Admission:
         if self.waiting_tokens and self.waiting_tokens + tokens > self._max:
             over = self.waiting_tokens + tokens - self._max
             raise OverLimit(
-                "too many requests are waiting", retry_after_s=self._retry_after(float(over))
+                "too many requests are waiting", retry_after_s=self._retry_after(float(over), now)
             )
-        per_s = self.rate.per_s
+        per_s = self.rate.per_s(now)
         if per_s is not None and self.waiting_tokens > HOPELESS * (deadline - now) * per_s:
             too_much = self.waiting_tokens - (deadline - now) * per_s
             raise NoCapacity(
                 "what is waiting takes longer than this request may wait",
-                retry_after_s=self._retry_after(too_much),
+                retry_after_s=self._retry_after(too_much, now),
             )
         self._spend(key, tokens, now)
         self.waiting_tokens += tokens
@@ -136,7 +143,7 @@ class Admission:
         allowed = self._allowed(key)
         if not allowed:
             remaining = max(0, self._max - self.waiting_tokens)
-            per_s = self.rate.per_s
+            per_s = self.rate.per_s(self._clock())
             reset_s = self.waiting_tokens / per_s if per_s else 0.0
             return RateLimit(self._max, remaining, reset_s)
         level = self._level(key, allowed, self._clock())
@@ -165,8 +172,8 @@ class Admission:
             )
         self._buckets[key] = _Bucket(level - tokens, now)
 
-    def _retry_after(self, tokens: float) -> float:
-        per_s = self.rate.per_s
+    def _retry_after(self, tokens: float, now: float) -> float:
+        per_s = self.rate.per_s(now)
         if per_s is None:
             return 1.0
         return float(min(RETRY_LONGEST_S, max(1, math.ceil(tokens / per_s))))

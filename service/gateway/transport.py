@@ -20,6 +20,10 @@ SLACK_S = 0.05
 """A worker that gives up in time may say so this much after the deadline."""
 
 
+_NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
+"""What reading an answer raises when it is none, infinite counts and empty spans included."""
+
+
 class ReplicaFailed(Exception):
     """The chunk has no answer from this replica; another one may have it."""
 
@@ -124,7 +128,7 @@ def read_answer(body: bytes, documents: int, seconds: float) -> Answer:
         content = from_json(body)
         scores = tuple(scored(Score.from_json(one)) for one in content["scores"])
         queue_s, score_s = _times(content, seconds)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _NO_ANSWER as error:
         raise ReplicaFailed(Failure.ERROR, "its answer is not one") from error
     if len(scores) != documents:
         raise ReplicaFailed(
@@ -140,7 +144,7 @@ def read_vectors(body: bytes, texts: int, seconds: float) -> EmbedAnswer:
         vectors = tuple(map(Vector.from_json, content["vectors"]))
         space = str(content["space"])
         queue_s, score_s = _times(content, seconds)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _NO_ANSWER as error:
         raise ReplicaFailed(Failure.ERROR, "its answer is not one") from error
     if len(vectors) != texts:
         raise ReplicaFailed(Failure.ERROR, f"it answered {len(vectors)} vectors for {texts} texts")
@@ -173,6 +177,6 @@ def _error_of(body: bytes) -> tuple[str, str | None]:
     try:
         error = from_json(body)["error"]
         message, param = error["message"], error.get("param")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except _NO_ANSWER:
         return "", None
     return str(message)[:500], param if isinstance(param, str) else None

@@ -68,16 +68,33 @@ def test_the_drain_rate_is_learned_only_while_chunks_wait(clock, saturated):
     for _ in range(10):
         rate.done(500, saturated=saturated, now=clock.now)
         clock.now += 1.0
-    assert rate.per_s == (pytest.approx(500.0, rel=0.2) if saturated else None)
+    assert rate.per_s(clock.now) == (pytest.approx(500.0, rel=0.2) if saturated else None)
 
 
 def test_an_outage_does_not_lower_the_drain_rate(clock):
     rate = DrainRate()
     drain(rate, clock, 1000, 10)
-    before = rate.per_s
+    before = rate.per_s(clock.now)
     clock.now += 60.0
     rate.done(1000, saturated=True, now=clock.now, outages=1)
-    assert rate.per_s == before
+    assert rate.per_s(clock.now) == before
+
+
+def test_a_rate_that_nobody_measures_any_more_refuses_nobody(clock):
+    """The replicas that were so slow may be fast ones by now: refusing, it would never learn."""
+    admission = Admission(max_waiting_tokens=10**6, clock=clock)
+    drain(admission.rate, clock, 10, 20)
+    clock.now += 60.0
+    admission.admit(50_000, deadline=clock.now + 30)
+    admission.admit(50_000, deadline=clock.now + 30)
+
+
+def test_a_rate_that_is_measured_anew_does_not_remember_the_last_one(clock):
+    rate = DrainRate()
+    drain(rate, clock, 10, 20)
+    clock.now += 60.0
+    drain(rate, clock, 5_000, 5)
+    assert rate.per_s(clock.now) == pytest.approx(5_000, rel=0.2)
 
 
 class TestKeys:
