@@ -127,8 +127,8 @@ class ProcessActuator:
         if held is None:
             return
         self._ends.forget(identity.pid)
-        if held.child is not None:
-            held.child.wait(timeout=1)  # it is a zombie by now: this only reaps it
+        if held.child is not None and held.child.poll() is None:  # else it is reaped by this
+            held.child.returncode = -signal.SIGKILL  # left behind: nobody waits for it any more
 
     def end_strays(self) -> int:
         """Kill workers of this state directory that are nobody's; how many processes there were.

@@ -14,7 +14,7 @@ import pytest
 from monitor.actuators.process import ProcessActuator
 from monitor.model import Identity
 from monitor.ports import ActuatorError
-from monitor.probes.process import boot_id, group, identify, read_stat
+from monitor.probes.process import boot_id, exists, group, identify, read_stat
 from tests.waiting import until
 
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)"
@@ -170,6 +170,18 @@ def test_a_stopped_one_is_seen_and_killed(stage):
     one.actuator.kill(identity)
 
     until("it ended", lambda: not one.actuator.look(identity).alive, 5)
+
+
+def test_one_that_no_signal_ends_is_let_go_without_waiting(stage):
+    """The kernel holds it: whoever looks after the others cannot stop for that."""
+    one = stage()
+    identity = one.start()
+    began = time.monotonic()
+
+    one.actuator.release(identity)
+
+    assert time.monotonic() - began < 0.5
+    assert exists(identity) is not None
 
 
 def test_after_a_crash_nothing_of_its_family_is_left(stage):

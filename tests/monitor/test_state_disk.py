@@ -61,3 +61,16 @@ def test_a_worker_that_starts_on_a_full_disk_serves_as_soon_as_there_is_room(sma
     assert small.manifest().generation == 2  # it was not restarted
     until("it is over", lambda: incident(small, "StateDiskFull") is None, 10)
     assert small.stop() == 0
+
+
+def test_a_watchdog_that_comes_back_on_a_full_disk_watches(small):
+    small.start(stop_replicas=False)
+    small.wait_healthy()
+    before = small.manifest()
+    fill(small.state_dir)
+    small.stop(signal.SIGKILL)
+
+    small.start()
+    small.wait_healthy()
+
+    assert small.manifest().identity == before.identity
