@@ -16,7 +16,7 @@ EXAMPLES = examples(
     "rankguard bundle -o rankguard-bundle",
     "rankguard bundle -o rankguard-bundle --extras vllm,ui --model /models/Qwen3-Reranker-0.6B",
     "rankguard bundle -o rankguard-bundle --python 3.10 --config rankguard.toml",
-    "rankguard bundle -o parts --parts 60M --extra vllm --torch 2.11 --python 3.12",
+    "rankguard bundle -o parts --parts 60M --extras vllm --torch 2.11 --python 3.12",
 )
 _MIB = 2**20
 
