@@ -30,11 +30,16 @@ def check(config: ConfigFile = None) -> None:
 
 @app.command(epilog=examples("rankguard config show", "rankguard config show --json"))
 def show(config: ConfigFile = None, as_json: Json = False) -> None:
-    """Print effective values, each with its meaning; can be used as a configuration file."""
+    """Print effective values, each with its meaning, and without secrets.
+
+    It can be used as a configuration file where URLs with tokens are in files of their own.
+    """
+    from alerts.masked import masked
     from deploy.config import load
     from deploy.config import show as as_toml
 
-    settings = load(config)
+    loaded = load(config)
+    settings = loaded.model_copy(update={"alerts": masked(loaded.alerts)})
     if as_json:
         print(json.dumps(settings.model_dump(mode="json"), indent=1))
         return

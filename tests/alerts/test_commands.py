@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -232,3 +233,32 @@ def test_an_order_that_could_not_be_kept_is_no_success(tmp_path, monkeypatch):
     other.close()
     assert done.code == 1
     assert "nothing was kept" in done.err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["as toml", "as json"])
+def test_what_is_shown_of_the_settings_holds_no_token(form, tmp_path, monkeypatch):
+    (tmp_path / "rankguard.toml").write_text(
+        "[alerts.heartbeat]\n"
+        'url = "https://beats.example.com/ping/token-1"\n'
+        'proxy = "http://me:password-2@proxy.example:3128"\n'
+        '[[alerts.receivers]]\nname = "chat"\ntype = "slack"\n'
+        'url = "https://hooks.example.com/services/token-3?x=token-4"\n'
+        '[[alerts.receivers]]\nname = "hook"\ntype = "webhook"\n'
+        'url = "https://me:password-5@hook.example.com/x"\n'
+        'headers = { Authorization = "Bearer token-6" }\n'
+        '[[alerts.receivers]]\nname = "am"\ntype = "alertmanager"\n'
+        'urls = ["https://me:password-7@am.example.com/prefix"]\n'
+    )
+    monkeypatch.chdir(tmp_path)
+
+    shown = CliRunner().invoke(app, ["config", "show", *form], catch_exceptions=False).stdout
+
+    assert not re.search(r"(token|password)-\d", shown)
+    for part in (
+        "https://hooks.example.com/***",
+        "https://beats.example.com/***",
+        "http://proxy.example:3128",
+        "https://am.example.com/prefix",
+        "Authorization",
+    ):
+        assert part in shown
