@@ -92,7 +92,7 @@ def delivery(settings: AlertSettings) -> Group:
             ),
             AlertRule(
                 name="RankguardAlertsGivenUp",
-                expr="delta(rankguard_alerts_given_up[1h]) > 0",
+                expr="round(delta(rankguard_alerts_given_up[1h])) > 0",
                 severity=Severity.WARNING,
                 summary="{{ $labels.host }}: receiver {{ $labels.receiver }} refused"
                 " {{ $value | humanize }} messages for good",
