@@ -189,9 +189,10 @@ class Quarantine:
 
     def _ended(self, chunks: Sequence[Marks], alone: Marks | None, now: float) -> None:
         """A process ended with these chunks in flight; the one that had it for itself is guilty."""
+        nothing_else = {*chunks} == {alone}
         for mark in {mark for chunk in chunks for mark in chunk}:
             record = self._records.pop(mark, None) or _Record(0, now)
-            guilty = chunks == [alone] and record.ends >= ENDS_BEFORE_ALONE
+            guilty = nothing_else and record.ends >= ENDS_BEFORE_ALONE
             record.ends += 1
             record.poison |= guilty
             record.until = now + (self.limits.refuse_s if guilty else self.limits.suspect_s)

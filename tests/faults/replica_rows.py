@@ -141,7 +141,7 @@ ROWS: tuple[Fault, ...] = (
         expects=frozenset({"ReplicaDead"}),
         tolerates=frozenset({"PoisonRequest"}),
         recovered=replicas_are_well,  # that a text is refused is told for as long as it is
-        restarts=(2, 4),
+        restarts=(3, 4),
         check=_refused_for_good,
     ),
     Fault("25'", "watchdog killed and started again", _restart_watchdog, TWO, must_act=False),

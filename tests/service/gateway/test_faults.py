@@ -479,7 +479,21 @@ async def test_what_waits_beyond_the_limit_is_told_when_to_come_back(start, work
     first.cancel()
 
 
-async def test_a_small_request_does_not_wait_for_all_of_a_large_one(start, worker):
+HUNDRED = [f"{number}".ljust(200, "x") for number in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("path", "large"),
+    [
+        pytest.param("/v1/rerank", {"query": "q", "documents": HUNDRED}, id="many documents"),
+        pytest.param(
+            "/v1/score",
+            {"queries": [f"q{number}" for number in range(100)], "documents": HUNDRED},
+            id="many queries",
+        ),
+    ],
+)
+async def test_a_small_request_does_not_wait_for_all_of_a_large_one(start, worker, path, large):
     async def slowly(one, job):
         await asyncio.sleep(0.01)
         return await fake_worker.scores(one, job)
@@ -487,12 +501,11 @@ async def test_a_small_request_does_not_wait_for_all_of_a_large_one(start, worke
     worker.answer = slowly
     gateway = await start(chunk_tokens=80, replica_tokens=160)
     await gateway.until_ready()
-    documents = [f"{number}".ljust(200, "x") for number in range(100)]
-    large = asyncio.create_task(gateway.post({"query": "q", "documents": documents}))
+    running = asyncio.create_task(gateway.post(large, path))
     await until(lambda: len(worker.jobs) > 5)
     assert (await gateway.post(ASK)).status == 200
     assert len(worker.jobs) < 50
-    assert (await large).status == 200
+    assert (await running).status == 200
 
 
 class Crashing:
