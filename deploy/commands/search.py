@@ -137,16 +137,22 @@ def _loaded(config: Path | None) -> ServiceSettings:
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
-    """What goes wrong as a sentence and exit code 1."""
+    """What goes wrong as a sentence: exit code 2 where the command is to be changed, else 1."""
     from deploy.search.place import Refused
     from service.gateway.search.remote import Unanswered
     from service.gateway.search.store import StoreError
 
     try:
         yield
-    except (StoreError, Unanswered, Refused) as error:
+    except (StoreError, Unanswered) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
+    except Refused as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is missing: pip install 'rankguard[search]'", file=sys.stderr)
+        raise typer.Exit(2) from None
     except KeyboardInterrupt:
         print("stopped; run it again to go on where it ended", file=sys.stderr)
         raise typer.Exit(130) from None

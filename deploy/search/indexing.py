@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from deploy.search.place import embedder, patiently
+from deploy.search.place import Refused, embedder, patiently
 from service.embedding import InputType
 from service.gateway.search.cut import Cutter
 from service.gateway.search.indexer import Indexer, Progress
@@ -27,18 +27,17 @@ def run(folder: Path, settings: ServiceSettings, *, url: str, key: str, as_json:
     """Index the folder and say what was done.
 
     Raises:
-        StoreError, Unanswered: a sentence for the terminal.
+        StoreError, Unanswered, Refused: a sentence for the terminal.
     """
     if not folder.is_dir():
-        raise StoreError(f"{folder} is not a folder")
+        raise Refused(f"{folder} is not a folder")
     models = embedder(settings, url, key)
     # one text tells the model's vector space and length, before anything is read
     probe = models.embed(["rankguard"], InputType.DOCUMENT)
-    index = patiently(settings, probe.space, probe.vectors[0].dimension, create=True)
     search = settings.search
-    indexer = Indexer(
-        index.store, index.writer, models, Cutter(search.passage_tokens), space=probe.space
-    )
+    cutter = Cutter(search.passage_tokens)
+    index = patiently(settings, probe.space, probe.vectors[0].dimension, create=True)
+    indexer = Indexer(index.store, index.writer, models, cutter, space=probe.space)
     root = folder.resolve()
     sources = Reader(max_file_bytes=search.max_file_bytes).read(root)
     try:
@@ -91,6 +90,8 @@ def _tell(done: Progress, folder: Path, model: str) -> None:
         f"({rate:.0f} a second)"
     )
     for one in done.skipped[:SHOWN]:
-        print(f"skipped {one.name}: {one.why}", file=sys.stderr)
+        # a file's name may hold what moves a terminal's cursor
+        name = "".join(each if each.isprintable() else "\ufffd" for each in one.name)
+        print(f"skipped {name}: {one.why}", file=sys.stderr)
     if done.skipped_count > SHOWN:
         print(f"and {done.skipped_count - SHOWN} more were skipped", file=sys.stderr)

@@ -10,13 +10,12 @@ from typing import Any
 from deploy.client import Unreachable, call
 from deploy.search import table
 from deploy.search.models import both
-from deploy.search.place import gateway, patiently
+from deploy.search.place import Refused, gateway, patiently
 from service.gateway.schema.search import answer_of
 from service.gateway.search.library import Library
 from service.gateway.search.plan import Recall, Rerank
 from service.gateway.search.remote import Unanswered
 from service.gateway.search.searcher import Asked, Searcher
-from service.gateway.search.store import StoreError
 from service.settings import ServiceSettings
 
 
@@ -37,12 +36,15 @@ def run(wish: Wish, settings: ServiceSettings, *, url: str, key: str, as_json: b
     """Search and print.
 
     Raises:
-        StoreError, Unanswered: a sentence for the terminal.
+        StoreError, Unanswered, Refused: a sentence for the terminal.
     """
+    if not wish.query.strip():
+        raise Refused("the query is empty")
+    recall = _recall(wish.recall or settings.search.recall)
     answer = (
         _from_gateway(wish, settings, url, key)
         if settings.search.enabled
-        else asyncio.run(_from_index(wish, settings, url, key))
+        else asyncio.run(_from_index(wish, settings, recall, url, key))
     )
     if as_json:
         print(json.dumps(answer, ensure_ascii=False, indent=1))
@@ -69,14 +71,16 @@ def _from_gateway(wish: Wish, settings: ServiceSettings, url: str, key: str) -> 
     return found
 
 
-async def _from_index(wish: Wish, settings: ServiceSettings, url: str, key: str) -> dict[str, Any]:
+async def _from_index(
+    wish: Wish, settings: ServiceSettings, recall: Recall, url: str, key: str
+) -> dict[str, Any]:
     search = settings.search
     models = both(settings, url, key)
     asked = Asked(
         wish.query,
         top=wish.top,
         candidates=wish.candidates or search.candidates,
-        recall=_recall(wish.recall or search.recall),
+        recall=recall,
         rerank=_rerank(wish.rerank, search.rerank),
         per_source=wish.per_source,
         instruction=wish.instruction or None,
@@ -92,7 +96,7 @@ def _recall(word: str) -> Recall:
     try:
         return Recall(word)
     except ValueError:
-        raise StoreError("--recall-by has to be dense, lexical or fusion") from None
+        raise Refused("--recall-by has to be dense, lexical or fusion") from None
 
 
 def _rerank(asked: bool | None, configured: str) -> Rerank:

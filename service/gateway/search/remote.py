@@ -22,6 +22,11 @@ RETRY_MOST_S = 30.0
 
 TRIES = 6
 
+RESTART_S = 2.0
+"""The first pause for a server that answered before and is gone; each further one is twice as long,
+so that `TRIES` of them outlast a restart: 2 + 4 + 8 + 16 + 30 s.
+"""
+
 _AGAIN = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -58,7 +63,7 @@ class HttpModels:
             url: base URL; `/v1/embeddings` and `/v1/rerank` are under it.
             key: bearer token; empty for none.
             model: sent with every request; empty: not sent.
-            tries: how often a server is asked that is busy or late.
+            tries: how often a server is asked that is busy, or that answered before and is gone.
         """
         self._url = url.rstrip("/").removesuffix("/v1")
         self._key = key
@@ -66,6 +71,7 @@ class HttpModels:
         self._timeout_s = timeout_s
         self._tries = tries
         self._sleep = sleep
+        self._has_answered = False
 
     def embed(self, texts: Sequence[str], input_type: InputType) -> EmbeddedTexts:
         """Embed texts.
@@ -118,6 +124,7 @@ class HttpModels:
         if self._model:
             body["model"] = self._model
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        pause_s = RESTART_S
         for left in reversed(range(self._tries)):
             try:
                 response = requests.post(
@@ -128,11 +135,16 @@ class HttpModels:
                     allow_redirects=False,
                 )
             except requests.ConnectionError as error:
-                raise Unanswered(
-                    f"nothing answers at {self._url}; is it running? (rankguard up)"
-                ) from error
+                if not left or not self._has_answered:
+                    raise Unanswered(
+                        f"nothing answers at {self._url}; is it running? (rankguard up)"
+                    ) from error
+                self._sleep(pause_s)
+                pause_s = min(RETRY_MOST_S, pause_s * 2)
+                continue
             except requests.RequestException as error:
                 raise Unanswered(f"{self._url} does not answer in time") from error
+            self._has_answered = True
             if response.status_code not in _AGAIN or not left:
                 return _content(response)
             self._sleep(_pause(response))

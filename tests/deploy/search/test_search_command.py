@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,20 +154,36 @@ def test_where_the_gateway_searches_it_is_asked(run, gateway):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "search", "words"),
+    ("arguments", "search", "code", "words"),
     [
-        pytest.param(("query", "x"), "", "rankguard search index FOLDER", id="no index"),
-        pytest.param(("query", "x"), "enabled = true", "nothing is indexed here", id="none there"),
-        pytest.param(("index", "/nowhere/at/all"), "", "is not a folder", id="no folder"),
-        pytest.param(("query", "x", "--recall-by", "y"), "", "has to be dense", id="unknown stage"),
-        pytest.param(("query", "x"), 'store = "elasticsearch"', "uri has to be", id="no address"),
+        pytest.param(("query", "x"), "", 1, "rankguard search index FOLDER", id="no index"),
+        pytest.param(("query", "x"), "enabled = true", 1, "nothing is indexed here", id="none"),
+        pytest.param(("index", "/nowhere/at/all"), "", 2, "is not a folder", id="no folder"),
+        pytest.param(("query", " \n"), "", 2, "the query is empty", id="empty"),
+        pytest.param(("query", " "), "enabled = true", 2, "the query is empty", id="empty, asked"),
+        pytest.param(("query", "x", "--recall-by", "y"), "", 2, "has to be dense", id="no stage"),
+        pytest.param(("query", "x"), 'store = "elasticsearch"', 1, "uri has to be", id="no url"),
     ],
 )
-def test_what_goes_wrong_is_a_sentence(run, arguments, search, words):
+def test_what_goes_wrong_is_a_sentence(run, arguments, search, code, words):
     ran = run(*arguments, search=search)
-    assert ran.exit_code == 1
+    assert ran.exit_code == code
     assert words in ran.stderr
     assert "Traceback" not in ran.output
+
+
+def test_the_name_of_a_skipped_file_does_not_move_the_cursor(run, docs):
+    (docs / "a\x1b[2J\nb.md").write_text("text")
+    ran = run("index", str(docs))
+    assert "skipped a\ufffd[2J\ufffdb.md: its name is no plain text" in ran.stderr
+    assert "\x1b[2J" not in ran.stderr
+
+
+def test_a_missing_package_is_a_sentence_that_names_the_extra(run, docs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "semantic_text_splitter", None)
+    ran = run("index", str(docs))
+    assert ran.exit_code == 2
+    assert "pip install 'rankguard[search]'" in ran.stderr
 
 
 def test_another_model_has_an_index_of_its_own(run, docs, gateway):

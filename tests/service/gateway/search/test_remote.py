@@ -151,6 +151,44 @@ def test_a_redirect_does_not_carry_the_key_away(server):
         HttpModels(server.url, key="k").embed(["a"], InputType.QUERY)
 
 
+class Restarting(Server):
+    """Hangs up as often as it is told, as a process that is killed does."""
+
+    gone = 0
+
+    def answer(self, asked: Asked) -> Said:
+        if self.gone:
+            self.gone -= 1
+            raise ConnectionAbortedError
+        return super().answer(asked)
+
+
+def test_a_server_that_is_restarted_amid_the_work_is_waited_for():
+    waited: list[float] = []
+    with Restarting() as server:
+        server.say(200, embeddings([1.0]))
+        models = HttpModels(server.url, sleep=waited.append)
+        models.embed(["a"], InputType.QUERY)
+        server.gone = 2
+
+        found = models.embed(["b"], InputType.QUERY)
+
+    assert found.vectors[0].values() == [1.0]
+    assert waited == [2.0, 4.0]
+
+
+def test_a_server_that_does_not_come_back_is_given_up():
+    waited: list[float] = []
+    with Server() as server:
+        server.say(200, embeddings([1.0]))
+        models = HttpModels(server.url, sleep=waited.append)
+        models.embed(["a"], InputType.QUERY)
+
+    with pytest.raises(Unanswered, match="nothing answers"):
+        models.embed(["b"], InputType.QUERY)
+    assert waited == [2.0, 4.0, 8.0, 16.0, 30.0]
+
+
 def test_nobody_there_is_a_sentence():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
