@@ -47,7 +47,7 @@ def check_state_dir(path: Path) -> Finding:
             pass
     except FileExistsError:
         fix = "set [service] state_dir (RANKGUARD_SERVICE__STATE_DIR) to a directory"
-        return fail("state directory", f"{path} is a file", fix)
+        return fail("state directory", f"{path} cannot be written: it is a file", fix)
     except OSError as error:
         return fail(
             "state directory",

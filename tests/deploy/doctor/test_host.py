@@ -75,7 +75,7 @@ def test_an_address_that_is_not_this_hosts_blames_no_port(host):
 def test_a_state_directory_that_is_a_file_is_told_as_that(tmp_path):
     (tmp_path / "file").touch()
 
-    assert "is a file" in check_state_dir(tmp_path / "file").message
+    assert "it is a file" in check_state_dir(tmp_path / "file").message
 
 
 def test_a_port_that_rankguard_itself_holds_is_well_held(tmp_path):
