@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from monitor.collectors.kmsg import KmsgReader
+from tests.faults.fault import everything_is_over, replicas_are_well, something_is_told
+from tests.faults.ground import Layout
 from tests.faults.kernel_log import KernelLog
 from tests.faults.long import judge_soak, slope
 from tests.faults.result import Bounds, Result
@@ -75,6 +77,26 @@ def test_slack_is_for_times_and_for_nothing_else():
 
 def test_that_the_machine_is_slow_is_told_and_proves_nothing():
     assert judged("17'", course("HostStarved", "ReplicaDegraded")).ok
+
+
+@pytest.mark.parametrize(
+    ("name", "replica", "told", "over", "well"),
+    [
+        pytest.param("HostStarved", None, False, True, True, id="a slow host"),
+        pytest.param("ReplicaDegraded", "replica-0", False, True, True, id="a slow replica"),
+        pytest.param("GpuLost", None, True, False, True, id="a card"),
+        pytest.param("ReplicaDead", "replica-0", True, False, False, id="a replica"),
+    ],
+)
+def test_what_is_open_now_begins_and_ends_a_fault_unless_it_is_slowness(
+    name, replica, told, over, well
+):
+    on = SimpleNamespace(stack=SimpleNamespace(routable=lambda: 2), layout=Layout(replicas=2))
+    happening = SimpleNamespace(firing=lambda: [{"name": name, "replica": replica}], on=on)
+
+    assert something_is_told(happening) is told
+    assert everything_is_over(happening) is over
+    assert replicas_are_well(happening) is well
 
 
 @pytest.mark.parametrize(

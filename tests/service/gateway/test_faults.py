@@ -562,6 +562,22 @@ async def test_a_text_to_embed_that_ends_engines_is_refused_too(pair, worker, se
     assert reply.error["param"] == "input[0]"
 
 
+async def test_an_engine_that_is_gone_without_a_word_ended_with_what_it_had(pair, worker, second):
+    """As on a host that lost its network: no connection breaks."""
+    asked = []
+
+    async def vanish(one, job):
+        asked.append(one)
+        one.publish(generation=one.manifest.generation + 1, started_ticks=100 + len(asked))
+        return await fake_worker.hang(one, job)
+
+    worker.answer = second.answer = vanish
+    reply = await pair.post({"query": "q", "documents": ["cursed"]})
+
+    assert (reply.status, reply.error["code"]) == (422, "poison_request")
+    assert len(asked) == 3
+
+
 async def test_a_request_that_only_was_there_when_two_engines_ended_is_answered(
     pair, worker, second
 ):
