@@ -188,7 +188,7 @@ class Dispatcher(Generic[_JobT, _AnswerT]):
                     tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
                 )
                 if not finished:
-                    lease.replica.stalled = True
+                    self._replicas.stalled(lease.replica)
                     # where there is no other replica now, there may be one later
                     second = self._second(lease.replica, job, tokens, deadline)
                     tasks |= second

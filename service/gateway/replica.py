@@ -18,7 +18,7 @@ class Replica:
     reason: str
     health: Health = field(default_factory=Health)
     outstanding: int = 0
-    stalled: bool = False
+    stalled_until: float = 0.0
     gone_at: float | None = None
     work: set[asyncio.Task[object]] = field(default_factory=set)
 

@@ -215,18 +215,19 @@ class Replicas:
 
     def try_lease(self, tokens: int, avoid: Collection[str] = ()) -> tuple[Lease | None, Choice]:
         """Room on the best replica now, without waiting and without regard to who waits."""
+        now = self._clock()
         candidates = [
             Candidate(
                 key,
                 one.routable and one.manifest.fingerprint == self._fingerprint,
                 one.outstanding,
                 one.health,
-                one.stalled,
+                one.stalled_until > now,
             )
             for key, one in self._replicas.items()
         ]
         choice = routing.choose(
-            candidates, tokens=tokens, capacity=self._capacity, now=self._clock(), avoid=avoid
+            candidates, tokens=tokens, capacity=self._capacity, now=now, avoid=avoid
         )
         if choice.key is None:
             return None, choice
@@ -292,7 +293,11 @@ class Replicas:
 
     def succeeded(self, replica: Replica) -> None:
         replica.health = Health()
-        replica.stalled = False
+        replica.stalled_until = 0.0
+
+    def stalled(self, replica: Replica) -> None:
+        """Note that a chunk on it is late."""
+        replica.stalled_until = self._clock() + routing.STALLED_S
 
     def reached(self, replica: Replica) -> None:
         before = replica.health

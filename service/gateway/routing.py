@@ -19,6 +19,11 @@ ERRORS_BEFORE_EJECTION = 3
 BUSY_S = 0.2
 """A replica that says it is loading or draining is asked again after this."""
 
+STALLED_S = 5.0
+"""A replica on which a chunk is late comes last for so long; then it is tried again. Without an end
+one late chunk would leave it idle until the others are full.
+"""
+
 HEDGE_SAMPLES = 16
 HEDGE_FACTOR = 3.0
 HEDGE_FLOOR_S = 0.5
@@ -68,7 +73,7 @@ class Candidate:
     Attributes:
         key: names this generation of this replica.
         outstanding: estimated tokens sent and not answered.
-        stalled: a chunk on it is late and it has answered nothing since.
+        stalled: a chunk on it was late a moment ago and it has answered nothing since.
     """
 
     key: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from service.request import RerankRequest, Score
 
 MAX_ROUNDS = 100
 """Times that a request looks again for pairs whose scoring by another request failed."""
+
+_Gate = contextlib.AbstractAsyncContextManager[None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,14 @@ class Scoring:
         """
         works = [self._begin(request) for request in requests]
         try:
-            permit = self._admission.admit(
-                sum(sum(work.costs) for work in works), deadline=requests[0].deadline, key=key
-            )
+            tokens = sum(sum(work.costs) for work in works)
+            permit = self._admission.admit(tokens, deadline=requests[0].deadline, key=key)
             try:
                 if len(works) == 1:
-                    return [await self._finish(works[0])]
-                return await together([self._finish(work) for work in works])
+                    return [await self._finish(works[0], contextlib.nullcontext())]
+                # a thousand questions of one call must not stand before everybody else's one
+                gate = asyncio.Semaphore(self._spread.at_once(tokens // len(works)))
+                return await together([self._finish(work, gate) for work in works])
             finally:
                 permit.close()
         finally:
@@ -150,13 +154,19 @@ class Scoring:
         work.take(claim)
         return work
 
-    async def _finish(self, work: _Work) -> Scored:
-        """Score what is ours, wait for what is others', and look again for what failed there."""
+    async def _finish(self, work: _Work, gate: _Gate) -> Scored:
+        """Score what is ours, wait for what is others', and look again for what failed there.
+
+        Args:
+            gate: held while the work is at the replicas, and never while it waits for others.
+        """
         for _ in range(MAX_ROUNDS):
             if work.claim.known:
                 work.known.update(work.claim.known)
                 work.sources.add(work.fingerprint)
-            await self._score_own(work)
+            if work.claim.own:
+                async with gate:
+                    await self._score_own(work)
             await self._await_shared(work)
             if len(work.sources) > 1:
                 # another model took over: what the cache gave is not comparable with it
@@ -171,8 +181,6 @@ class Scoring:
         raise EngineFailed("equal requests kept failing")
 
     async def _score_own(self, work: _Work) -> None:
-        if not work.claim.own:
-            return
         scores: Mapping[bytes, Score] = {}
         fingerprint = ""
         try:

@@ -84,6 +84,11 @@ class Spread:
             # replicas were exchanged under way: logits of two models do not rank together
         raise EngineFailed("the model kept changing while this request was scored")
 
+    def at_once(self, tokens: int) -> int:
+        """How many pieces of so many tokens a call may have under way: as much as its chunks."""
+        replicas = max(1, len(self._replicas.all()))
+        return max(1, CHUNKS_PER_REPLICA * replicas * self._chunk_tokens // max(1, tokens))
+
     async def _all(self, request: RerankRequest, chunks: Sequence[Chunk]) -> list[Done[Answer]]:
         if len(chunks) == 1:
             return [await self._one(request, chunks[0], 0)]

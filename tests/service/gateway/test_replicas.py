@@ -9,7 +9,7 @@ import pytest
 
 from service.gateway.directory import Seen, StateDirectory
 from service.gateway.replicas import NoReplica, Replicas
-from service.gateway.routing import Failure, Why
+from service.gateway.routing import STALLED_S, Failure, Why
 from service.manifest import Manifest, Verdict, WorkerState, replicas_dir, write_manifest
 
 
@@ -57,6 +57,16 @@ class TestLeases:
         replicas.update(seen(manifest("a"), manifest("b")))
         got = [(await replicas.lease(10, deadline=soon())).replica.id for _ in range(4)]
         assert got == ["a", "b", "a", "b"]
+
+    async def test_a_replica_with_a_late_chunk_is_left_alone_for_a_while(self, replicas, clock):
+        replicas.update(seen(manifest("a"), manifest("b")))
+        late = await replicas.lease(10, deadline=soon())
+        late.release()
+        replicas.stalled(late.replica)
+        got = [(await replicas.lease(10, deadline=soon())).replica.id for _ in range(2)]
+        clock.ahead += STALLED_S + 1.0
+        assert (late.replica.id, got) == ("a", ["b", "b"])
+        assert (await replicas.lease(10, deadline=soon())).replica.id == "a"
 
     async def test_who_waits_is_served_in_turn_when_room_comes(self, replicas):
         replicas.update(seen(manifest()))
