@@ -10,13 +10,13 @@ import contextlib
 import logging
 import random
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from alerts.courier import Courier
+from alerts.crew import Crew
 from alerts.database import Database
 from alerts.delivery import delivery_alerts
 from alerts.desk import Desk
@@ -44,7 +44,7 @@ PLAN_IDLE_S = 1.0
 """How long the planner sleeps at most: commands write silences to the same tables."""
 
 DELIVER_IDLE_S = 5.0
-AFTER_ERROR_S = 5.0
+
 HEAL_S = 10.0
 """Between two tries to move from memory back to disk."""
 
@@ -120,10 +120,7 @@ class Pipeline:
         self._orders_seen: object = None
         self._healed_at = self._pruned_at = self._rounded_at = clock()
         self._last = PipelineSnapshot(clock(), self._database.durable, self._database.notice, ())
-        self._stop = threading.Event()
-        self._wake = threading.Condition()
-        self._ticks = 0
-        self._threads: list[threading.Thread] = []
+        self._crew = Crew()
 
     # what the watchdog calls
 
@@ -131,7 +128,7 @@ class Pipeline:
         """Keep the transitions; durable when it returns, and nothing new for an id seen before."""
         if alerts:
             self._ledger.record([trim(alert) for alert in alerts], self._clock())
-            self._notify()
+            self._crew.wake()
 
     def acknowledge(
         self, incident: int, *, author: str, comment: str = "", fingerprint: str = ""
@@ -140,34 +137,24 @@ class Pipeline:
         taken = self.desk.acknowledge(
             incident=incident, author=author, comment=comment, fingerprint=fingerprint
         )
-        self._notify()
+        self._crew.wake()
         return taken
 
     def start(self) -> None:
         """Start planning and delivering, beginning with what an earlier process left."""
         self._turned_at = time.monotonic()
-        jobs: list[tuple[str, Callable[[], float]]] = [("plan", self._plan_job)]
-        jobs += [(courier.name, _deliver_job(courier)) for courier in self.couriers]
+        self._crew.begin("plan", self._plan_job)
+        for courier in self.couriers:
+            self._crew.begin(courier.name, _deliver_job(courier))
         if self._heartbeat is not None:
-            jobs.append(("heartbeat", self._beat_job))
-        for name, job in jobs:
-            thread = threading.Thread(
-                target=self._loop, args=(name, job), name=f"alerts-{name}", daemon=True
-            )
-            thread.start()
-            self._threads.append(thread)
+            self._crew.begin("heartbeat", self._beat_job, wakes=False)
 
     def stop(self, timeout_s: float) -> None:
         """Stop the threads.
 
         A try in progress may finish within `timeout_s`; the rest waits on disk for the next start.
         """
-        until = time.monotonic() + timeout_s
-        self._stop.set()
-        self._notify()
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        if not any(thread.is_alive() for thread in self._threads):
+        if self._crew.stop(timeout_s):
             for courier in self.couriers:
                 courier.close()
             self._database.close()
@@ -223,7 +210,7 @@ class Pipeline:
             raise
         self._wake_at, self._orders_seen, self._rounded_at = plan.wake_at, orders, now
         if plan.messages:
-            self._notify()
+            self._crew.wake()
         return bool(alerts or plan.messages)
 
     def deliver_once(self) -> bool:
@@ -297,7 +284,7 @@ class Pipeline:
     # threads
 
     def _turns(self) -> bool:
-        return not self._threads or time.monotonic() - self._turned_at < STUCK_S
+        return not self._crew.at_work or time.monotonic() - self._turned_at < STUCK_S
 
     def _plan_job(self) -> float:
         if self.plan_once():
@@ -317,26 +304,6 @@ class Pipeline:
             if isinstance(receiver, AlertmanagerReceiver)
         ]
         return min([self._settings.heartbeat.interval_s, *resends])
-
-    def _loop(self, name: str, job: Callable[[], float]) -> None:
-        while not self._stop.is_set():
-            seen = self._ticks
-            try:
-                wait_s = job()
-            except Exception:
-                LOG.exception("alerts: %s failed, trying again in %g s", name, AFTER_ERROR_S)
-                wait_s = AFTER_ERROR_S
-            if name == "heartbeat":
-                self._stop.wait(wait_s)
-                continue
-            with self._wake:
-                if wait_s > 0 and self._ticks == seen and not self._stop.is_set():
-                    self._wake.wait(wait_s)
-
-    def _notify(self) -> None:
-        with self._wake:
-            self._ticks += 1
-            self._wake.notify_all()
 
 
 def _deliver_job(courier: Courier) -> Callable[[], float]:
