@@ -28,7 +28,10 @@ ROUTES = ("/v1/rerank", "/rerank", "/v2/rerank", "/v1/score", "/score")
 OTHER_ROUTES = ("/v1/embeddings", "/v1/search")
 """Counted only: a batch of texts to embed may take as long as it likes."""
 
-STATUSES = ("200", "400", "401", "413", "422", "429", "499", "500", "503", "504")
+STATUSES = (
+    *("200", "400", "401", "408", "413", "415", "422", "429"),
+    *("499", "500", "503", "504"),
+)
 FAILURES = ("unreachable", "lost", "error", "busy", "timeout")
 
 

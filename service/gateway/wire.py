@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._parts, self._bytes = [], 0
-        if self._waiting is None:
+        if self._waiting is None or self._waiting.done():
             self._fail("an answer that nobody asked for")
 
     def on_body(self, body: bytes) -> None:

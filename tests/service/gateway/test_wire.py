@@ -148,6 +148,19 @@ async def test_a_broken_answer_is_a_lost_one(answer, failure):
     assert found.value.failure is failure
 
 
+async def test_the_rest_of_an_answer_nobody_asked_for_answers_no_other_request():
+    """Scores of one request must never be given to another."""
+    half = OK + b'HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n{"wrong'[:-3]
+    async with answering(half) as (server, made):
+        assert await made.post(server.url, "/score", b"x", 5.0) == (200, b"{}")
+        server.answer = b"ong" + OK
+        # on a new connection, where this is no answer
+        with pytest.raises(ReplicaFailed, match="no HTTP"):
+            await made.post(server.url, "/score", b"y", 5.0)
+
+    assert server.connections == 2
+
+
 async def test_an_answer_without_end_is_given_up(monkeypatch):
     monkeypatch.setattr(wire, "MAX_ANSWER_BYTES", 100)
     endless = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n" + b"x" * 200
