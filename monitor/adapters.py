@@ -22,6 +22,7 @@ from monitor.collectors.replay import (
 )
 from monitor.collectors.replay import load as load_recording
 from monitor.collectors.reset import ResettingReader
+from monitor.gpu import Card
 from monitor.inbox import Inbox, KernelSeen, Message
 from monitor.journal import Journal, JournalError
 from monitor.model import Reason
@@ -75,11 +76,14 @@ def build_hands(
 
 
 def build_gpu_reader(
-    settings: MonitorSettings, post: Callable[[Message], None]
+    settings: MonitorSettings, post: Callable[[Message], None], lost: Sequence[Card] = ()
 ) -> tuple[GpuReader | None, str, Callable[[str], None] | None]:
     """The reader of cards, what people must know of it, and what has a card reset.
 
     There is no reader where there is nothing to read, and no reset of cards that are replayed.
+
+    Args:
+        lost: cards that were lost before.
 
     Raises:
         CannotStart: the recording to replay is none.
@@ -101,7 +105,7 @@ def build_gpu_reader(
     elif not library_is_there():
         return None, "no NVIDIA driver library on this host: cards are not watched", None
     else:
-        nvml = NvmlCollector(settings.gpu_timeout_s)
+        nvml = NvmlCollector(settings.gpu_timeout_s, lost=lost)
         reader = resetting = ResettingReader(nvml, settings.gpu_reset_command, post)
         ask = resetting.ask
     if settings.record is not None:

@@ -17,6 +17,7 @@ from monitor.actuators.process import WorkerCommand
 from monitor.adapters import KernelLog, build_gpu_reader, build_hands
 from monitor.adopt import first_ids, hand_over, take_over
 from monitor.bundle import Bundles
+from monitor.cardnotes import lost_cards
 from monitor.casebook import Casebook
 from monitor.collectors.certificate import CertificateReader
 from monitor.collectors.gateway import GatewayReader
@@ -121,7 +122,7 @@ class _Watchdog:
         self._journal = open_journal(database)
         self._server = self._bind(database, runbooks)
         self._gpu_reader, about_cards, self._ask_reset = build_gpu_reader(
-            settings, self._inbox.post
+            settings, self._inbox.post, lost_cards(self._journal, boot_id())
         )
         self._pipeline = build_pipeline(alerts, database, self._latest.alive)
         self._scheduler = build_scheduler(6 + 2 * settings.bounds()[1])

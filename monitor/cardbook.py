@@ -111,6 +111,8 @@ class CardBook:
         self.driver = found.driver
         gone = isinstance(found.driver, Unavailable)
         self._driver_gone_since = (self._driver_gone_since or now) if gone else None
+        listed = {sample.card.uuid for sample in found.cards}
+        self._entries = {uuid: one for uuid, one in self._entries.items() if uuid in listed}
         for sample in found.cards:
             self._see_card(sample, now)
             if owner_of is not None:
@@ -260,6 +262,24 @@ class CardBook:
         self._cordons.pop(uuid, None)
         self.was_reset(uuid)
 
+    def is_missing(self, uuid: str | None) -> bool:
+        """It cannot be read, and no operator took it out of use."""
+        entry = self._entry_of(uuid)
+        readable = entry is None or entry.evidence.sample.fault is None
+        return not readable and uuid not in self._cordons
+
+    @property
+    def lost(self) -> tuple[Card, ...]:
+        """The cards that have a name, and that the driver does not find at this look."""
+        samples = (one.evidence.sample for one in self._entries.values())
+        return tuple(
+            sample.card
+            for sample in samples
+            if sample.fault is not None
+            and sample.fault.why is Why.GPU_LOST
+            and sample.card.pci_bus_id
+        )
+
     @property
     def condemned(self) -> dict[str, tuple[XidEvent, ...]]:
         """The cards that must be reset, and the XIDs for which, oldest first."""
@@ -358,6 +378,8 @@ class CardBook:
         )
 
     def _by_address(self, address: str) -> _Entry | None:
+        if not address:
+            return None  # a card without a name has none either
         for entry in self._entries.values():
             if bus_id(entry.evidence.sample.card.pci_bus_id) == address:
                 return entry

@@ -10,6 +10,7 @@ from monitor.cardhealth import Finding
 from monitor.casebook import Casebook
 from monitor.collectors.kmsg import OomKill
 from monitor.host import HostLimits, HostSample, judge_host
+from monitor.incident import Incident
 from monitor.load import Refusals
 from monitor.model import Health, Moment, Reason
 from monitor.rollout import Rollout, Stage, Why
@@ -66,7 +67,7 @@ class Findings:
                 self._open(uuid, finding, now)
         for incident in self._casebook.open_incidents():
             key = (incident.gpu_uuid, incident.name)
-            if incident.replica is None and key not in present and self._can_close(incident.name):
+            if incident.replica is None and key not in present and self._can_close(incident):
                 self._casebook.close(now, gpu_uuid=incident.gpu_uuid, name=incident.name)
 
     def _of_host(self, watches: Iterable[Watch], now: Moment) -> list[Finding]:
@@ -107,8 +108,12 @@ class Findings:
             gpu_uuid=uuid,
         )
 
-    def _can_close(self, name: str) -> bool:
-        return not name.startswith(("Gpu", "Driver")) or self._cards_known()
+    def _can_close(self, incident: Incident) -> bool:
+        if not incident.name.startswith(("Gpu", "Driver")):
+            return True
+        # a card that cannot be read is not back, for whatever other reason that is by now
+        missing = incident.name == "GpuLost" and self._cards.is_missing(incident.gpu_uuid)
+        return self._cards_known() and not missing
 
 
 def _of_rollout(rollout: Rollout | None, now: Moment) -> list[Finding]:

@@ -119,6 +119,8 @@ class GpuRound:
     Attributes:
         at: `time.monotonic()` seconds.
         driver: its version, or why there is none.
+        cards: all that the reader knows of, whether they could be read or not. One that never told
+            its UUID is `index:N`.
         took_s: what the look took. abandoned: readers that could not even be killed, so far.
     """
 

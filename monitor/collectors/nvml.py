@@ -11,7 +11,7 @@ import ctypes
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from monitor.gpu import Card, CardSample, GpuRound, XidEvent, bus_id
 from monitor.model import Unavailable, Why
 
 _COMMON = ""
+_INDEX = "index:"  # and its number: a card that has not told its UUID
 _RETRY_S = 10.0  # a reader that failed to start, or whose card hangs, is tried again after so long
 _GLANCE_S = 0.02
 
@@ -67,18 +68,22 @@ class NvmlCollector:
         deadline_s: float = 1.5,
         start_s: float = 5.0,
         environment: Mapping[str, str] | None = None,
+        *,
+        lost: Iterable[Card] = (),
     ) -> None:
         """Read through processes of our own.
 
         Args:
             deadline_s: how long one look may take. start_s: how long a reader may take to start:
                 without persistence mode the driver itself does with the first one.
+            lost: cards that are there and were lost before; the driver may not list them.
         """
         self._deadline_s = deadline_s
         self._start_s = start_s
         self._environment = dict(os.environ if environment is None else environment)
         self._stations: dict[str, _Station] = {_COMMON: _Station()}
-        self._cards: dict[str, Card] = {}
+        self._cards: dict[str, Card] = {card.uuid: card for card in lost}
+        self._unnamed: dict[int, Unavailable] = {}
         self._driver: str | Unavailable = Unavailable(Why.NOT_ANSWERING, "not asked yet")
         self._abandoned = 0
         self._closed = False
@@ -92,7 +97,10 @@ class NvmlCollector:
                 self._visit(uuid, station, found, began)
         if found.driver is not None:
             self._driver = found.driver
-        samples = tuple(self._sample_of(card, found) for card in self._cards.values())
+        samples = (
+            *(self._sample_of(card, found) for card in self._cards.values()),
+            *self._samples_without_name(),
+        )
         took_s = time.monotonic() - began
         return GpuRound(began, self._driver, samples, tuple(found.xids), took_s, self._abandoned)
 
@@ -195,6 +203,8 @@ class NvmlCollector:
         if not common:
             return
         failed = {int(index): _why(text) for index, text in line["failed"].items()}
+        indexes = {card.index for card in self._cards.values()}
+        self._unnamed = {index: why for index, why in failed.items() if index not in indexes}
         for card in self._cards.values():
             if card.uuid in listed or card.uuid in self._stations:
                 continue
@@ -230,9 +240,9 @@ class NvmlCollector:
 
     def _uuid_of(self, at: str) -> str:
         """Where a reader hung: a UUID; `index:N` of a card that is known is its UUID."""
-        if not at.startswith("index:"):
+        if not at.startswith(_INDEX):
             return at
-        known = [card.uuid for card in self._cards.values() if at == f"index:{card.index}"]
+        known = [card.uuid for card in self._cards.values() if at == f"{_INDEX}{card.index}"]
         return known[0] if known else at
 
     def _rejoin(self, uuid: str, station: _Station) -> None:
@@ -249,6 +259,20 @@ class NvmlCollector:
             self._abandoned += 1
             station.held = reader
             log.error("a GPU reader cannot be killed; left behind")
+
+    def _samples_without_name(self) -> list[CardSample]:
+        """Cards that are there, and could not be asked for their UUID since this began."""
+        apart = {
+            self._index_of(uuid): station.fault
+            for uuid, station in self._stations.items()
+            if uuid.startswith(_INDEX)
+        }
+        found = {**self._unnamed, **apart}
+        return [
+            CardSample(Card(f"{_INDEX}{index}", index, "", ""), fault=fault)
+            for index, fault in sorted(found.items())
+            if fault is not None
+        ]
 
     def _sample_of(self, card: Card, found: _Round) -> CardSample:
         sample = found.samples.get(card.uuid)

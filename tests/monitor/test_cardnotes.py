@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.cardnotes import lost_cards
 from monitor.gpu import Field
 from monitor.inbox import CordonAsked, KernelSeen
 from monitor.journal import Journal, JournalError
 from monitor.model import Unavailable, Why
-from tests.monitor.test_loop_cards import A, Cards
+from tests.monitor.test_loop_cards import A, B, Cards
 
 OLD_DRIVER = {Field.RECOVERY_ACTION: Unavailable(Why.NOT_SUPPORTED)}
 
@@ -204,3 +205,44 @@ def test_a_clock_that_was_set_back_makes_no_xid_of_the_future(cards):
     two.run(66)
 
     assert usable(two)
+
+
+def test_cards_that_are_lost_are_known_to_the_next_watchdog_of_this_boot(cards):
+    one = cards()
+    one.run(3)
+    journal = one.machine.journal
+    assert lost_cards(journal, "boot-1") == []
+    one.faults["GPU-B"] = Unavailable(Why.GPU_LOST)
+    one.run(3)
+
+    assert lost_cards(journal, "boot-1") == [B]
+    assert lost_cards(journal, "boot-2") == []
+    del one.faults["GPU-B"]
+    one.run(2)
+    assert lost_cards(journal, "boot-1") == []
+
+
+def test_a_lost_card_is_remembered_while_the_driver_says_nothing(cards):
+    one = cards()
+    one.run(3)
+    one.faults["GPU-B"] = Unavailable(Why.GPU_LOST)
+    one.run(3)
+
+    two = restarted(cards, one)
+    two.driver = Unavailable(Why.DRIVER_GONE)
+    two.faults = {"GPU-A": two.driver, "GPU-B": two.driver}
+    two.run(3)
+    assert lost_cards(two.machine.journal, "boot-1") == [B]
+
+    two.driver, two.faults = "580", {}
+    two.run(1)
+    assert lost_cards(two.machine.journal, "boot-1") == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"boot": "boot-1", "lost": [1]}'])
+def test_lost_cards_that_cannot_be_read_are_none(tmp_path, text):
+    journal = Journal(tmp_path / "journal.db")
+    journal.note("cards", text)
+
+    assert lost_cards(journal, "boot-1") == []
+    journal.close()

@@ -46,7 +46,7 @@ class Cards:
         for worker in self.machine.host.current.values():
             worker.manifest = replace(worker.manifest, engine="vllm")
 
-    def look(self, *xids):
+    def look(self, *xids, more=()):
         now = self.machine.clock.mono
         samples = tuple(
             CardSample(card, fault=self.faults[card.uuid])
@@ -59,7 +59,8 @@ class Cards:
             )
             for card in (A, B)
         )
-        self.machine.inbox.post(CardsSeen(GpuRound(now, self.driver, samples, xids)))
+        found = GpuRound(now, self.driver, (*samples, *more), xids)
+        self.machine.inbox.post(CardsSeen(found))
 
     def xid(self, card, code, pid=None, source="kmsg"):
         address = card.pci_bus_id[4:].partition(".")[0]
@@ -134,6 +135,19 @@ def test_a_lost_card_moves_its_replica_and_nobody_elses(cards):
     assert one.machine.generation == 2
 
 
+def test_a_lost_card_is_not_back_because_it_cannot_be_read_for_another_reason(cards):
+    one = cards()
+    one.faults["GPU-B"] = LOST
+    one.run(3)
+    one.faults["GPU-B"] = Unavailable(Why.TIMED_OUT)
+    one.run(5)
+    assert one.told == ["GpuLost firing"]
+
+    del one.faults["GPU-B"]
+    one.run(2)
+    assert one.told == ["GpuLost firing", "GpuLost resolved"]
+
+
 def test_without_another_card_the_replica_waits_and_is_not_restarted_there(cards):
     one = cards(replicas=2)
     one.faults["GPU-B"] = LOST
@@ -205,6 +219,20 @@ def test_a_reset_that_the_driver_asks_for_holds_until_it_says_otherwise(cards, r
     one.run(2)
 
     assert (one.machine.snapshot.cards[0].verdict.state.value == "ok") is usable
+
+
+def test_a_card_without_a_name_is_told_of_until_it_has_one(cards):
+    one = cards()
+    unnamed = Card("index:2", 2, "", "")
+    broken = CardSample(unnamed, fault=Unavailable(Why.FAILED, "code 999"))
+    for _ in range(15):
+        one.look(more=(broken,))
+        one.machine.run(1)
+    assert one.told == ["DriverUnavailable firing"]
+
+    one.run(2)
+    assert one.told == ["DriverUnavailable firing", "DriverUnavailable resolved"]
+    assert [view.card.uuid for view in one.machine.snapshot.cards] == ["GPU-A", "GPU-B"]
 
 
 def test_a_card_that_hangs_touches_no_replica(cards):

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.collectors import nvml
 from monitor.collectors.nvml import NvmlCollector
-from monitor.gpu import Field
+from monitor.gpu import Card, Field
 from monitor.model import Unavailable, Why
 from tests.monitor.nvml.driver import FakeDriver, compiler_is_there
 from tests.waiting import until
@@ -103,6 +103,42 @@ def test_a_card_that_vanishes_without_a_word_is_lost(collector, driver):
     found = collector.read()
 
     assert faults(found) == {"GPU-fake-0": None, ONE: Why.GPU_LOST, "GPU-fake-2": None}
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        pytest.param("code 1 15", Why.GPU_LOST, id="lost"),
+        pytest.param("code 1 999", Why.FAILED, id="unknown error"),
+        pytest.param("hang 1", Why.TIMED_OUT, id="hangs"),
+    ],
+)
+def test_a_card_that_never_told_its_name_is_seen_to_be_there(driver, monkeypatch, line, why):
+    """The watchdog started when it was broken already: somebody must be told."""
+    monkeypatch.setattr(nvml, "_RETRY_S", 0.1)
+    driver.say("count 2", line)
+    collector = NvmlCollector(deadline_s=0.4, start_s=2.0, environment=driver.environment)
+    found = until("the other is read", lambda: _well(collector.read()), 30)
+    assert faults(found) == {"GPU-fake-0": None, "index:1": why}
+
+    driver.say("count 2")
+    until("it has its name", lambda: set(faults(collector.read())) == {"GPU-fake-0", ONE}, 30)
+    collector.close()
+
+
+def _well(found):
+    return found if faults(found).get("GPU-fake-0", 1) is None else None
+
+
+def test_a_card_that_was_lost_before_is_lost_until_it_is_listed_again(driver):
+    lost = Card(ONE, 1, "Fake H100", "00000000:04:00.0")
+    driver.say("count 1")
+    collector = NvmlCollector(0.4, 10.0, driver.environment, lost=[lost])
+    assert faults(collector.read()) == {"GPU-fake-0": None, ONE: Why.GPU_LOST}
+
+    driver.say("count 2")
+    assert faults(collector.read()) == {"GPU-fake-0": None, ONE: None}
+    collector.close()
 
 
 def test_a_card_that_hangs_blinds_nobody_else_and_comes_back(collector, driver):

@@ -43,6 +43,19 @@ def open_names(stand):
     return {one["name"] for one in stand.incidents() if one["status"] == "firing"}
 
 
+def cards_up(stand):
+    text = stand.metrics()
+    return {
+        uuid: any(f'uuid="{uuid}"' in line and line.endswith(" 1.0") for line in ups(text))
+        for uuid in ("GPU-fake-0", "GPU-fake-1")
+        if any(f'uuid="{uuid}"' in line for line in ups(text))
+    }
+
+
+def ups(text):
+    return [line for line in text.splitlines() if line.startswith("rankguard_gpu_up{")]
+
+
 def waiting(stand):
     return next((one["reason"] for one in stand.status().get("replicas", ())), None)
 
@@ -78,6 +91,20 @@ def test_a_card_that_must_be_reset_gets_nothing_from_the_next_watchdog_either(st
 
     until("it waits for a card", lambda: waiting(stand) == "no_gpu", 15)
     assert "GpuResetRequired" in open_names(stand)
+
+
+def test_a_card_that_is_not_listed_any_more_is_missed_by_the_next_watchdog_too(stand, driver):
+    driver.say("count 1")
+    until("it is told of", lambda: "GpuLost" in open_names(stand), 15)
+    stand.stop(signal.SIGKILL)
+    stand.start()
+    stand.wait_healthy()
+
+    until("it is judged", lambda: cards_up(stand) == {"GPU-fake-0": True, "GPU-fake-1": False}, 10)
+    assert "GpuLost" in open_names(stand)
+
+    driver.say("count 2")
+    until("it is over", lambda: "GpuLost" not in open_names(stand), 15)
 
 
 def test_a_driver_that_hangs_slows_no_scrape_and_touches_no_replica(stand, driver):
