@@ -372,6 +372,23 @@ def test_nothing_of_gradio_is_left_on_the_page(visit):
         assert word not in text
 
 
+def test_a_thousand_pasted_lines_are_asked_once_however_often_the_button_is_pressed(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    asked = []
+    page.on("request", lambda one: asked.append(one) if "queue/join" in one.url else None)
+    page.get_by_label("Query").fill("w7")
+    page.evaluate(
+        "text => navigator.clipboard.writeText(text)", "\n".join(f"w{n}" for n in range(1000))
+    )
+    # not `fill`: Chromium then has an event for each line, as no visitor does
+    page.get_by_label("Documents, one a line").press("Control+V")
+    page.get_by_role("button", name="Rerank", exact=True).dblclick()
+    page.get_by_text("900 more, with lower scores, are not shown.").wait_for()
+
+    assert page.locator(".rg-row").count() == 100
+    assert len(asked) == 1
+
+
 def test_without_a_query_it_says_what_to_do(visit):
     page = visit()
     page.get_by_role("button", name="Rerank", exact=True).click()
