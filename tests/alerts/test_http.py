@@ -62,9 +62,9 @@ def test_the_deadline_is_over_the_whole_exchange_and_the_status_is_kept(reply, s
         proxy = f"http://127.0.0.1:{vendor.port}" if proxied else ""
         url = "http://hooks.invalid/x" if proxied else vendor.url()
         began = time.monotonic()
-        answer = client(timeout_s=0.5, proxy=proxy).request("POST", url, b"{}", {})
+        answer = client(timeout_s=1.5, proxy=proxy).request("POST", url, b"{}", {})
 
-        assert time.monotonic() - began < 4.0
+        assert time.monotonic() - began < 4.5  # the whole body would take five
         assert (answer.status, answer.complete) == (status, False)
 
 
@@ -85,12 +85,12 @@ def test_addresses_that_do_not_answer_share_one_time_limit(monkeypatch):
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         began = time.monotonic()
-        failure(client(timeout_s=0.5), f"http://hooks.example:{port}/x")
+        failure(client(timeout_s=1.0), f"http://hooks.example:{port}/x")
         took_s = time.monotonic() - began
         for each in waiting:
             each.close()
 
-    assert took_s < 1.6
+    assert took_s < 3.5  # each its own second would be four
 
 
 def test_headers_that_drip_do_not_outlast_the_deadline():
@@ -172,7 +172,7 @@ def test_the_deadline_holds_over_tls_as_well(tmp_path):
     context.load_cert_chain(cert, key)
     with playing(Reply(200, b"x" * 100, drip_s=0.05), tls=context) as vendor:
         began = time.monotonic()
-        http = client(ca_file=cert, timeout_s=1.0)
+        http = client(ca_file=cert, timeout_s=2.0)
         answer = http.request("POST", f"https://127.0.0.1:{vendor.port}/", b"{}", {})
 
         assert time.monotonic() - began < 4.0

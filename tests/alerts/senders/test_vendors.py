@@ -644,7 +644,7 @@ def test_teams_says_no_in_its_own_words_only(body, verdict, tmp_path):
 def test_where_the_status_is_the_answer_a_slow_body_changes_nothing(kind, reply, verdict, tmp_path):
     with playing(reply) as vendor:
         given = settings_of(kind, vendor, tmp_path).model_dump()
-        given["receivers"] = [{**given["receivers"][0], "timeout_s": 0.4}]
+        given["receivers"] = [{**given["receivers"][0], "timeout_s": 1.5}]
         configured = AlertSettings.model_validate(given)
         outcome = build(configured.receivers[0], configured, Clock()).send(FIRING)
 
