@@ -7,14 +7,13 @@ right order: first the gateway, whose open requests need the replicas, then the 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -24,7 +23,7 @@ from deploy.address import local_url
 from deploy.config import Config
 from deploy.doctor.finding import Finding
 from deploy.doctor.host import check_host, check_port, check_state_dir
-from deploy.lock import is_held
+from deploy.lock import AlreadyRunning, CannotHold, hold, is_held
 from deploy.part import Part
 from deploy.pulse import Pulse, asking
 from deploy.ui.settings import EXTRA, is_installed
@@ -40,29 +39,6 @@ EXIT_USAGE = 2
 EXIT_FORCED = 130
 _POLL_S = 0.2
 _GRACE_S = 10.0  # on top of the drain timeout: for a process to close its files and end
-
-
-class AlreadyRunning(Exception):
-    """Another `up` holds this state directory; carries its pid."""
-
-
-@contextlib.contextmanager
-def hold(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory for one `up`.
-
-    Raises:
-        AlreadyRunning: another process holds it.
-    """
-    with (state_dir / "up.lock").open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise AlreadyRunning(lock.read().strip() or "unknown") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
 
 
 class Up:
@@ -249,6 +225,9 @@ def up(config: Config, file: Path | None) -> int:
                 return EXIT_FAILED
             playground = _has_playground(config, say)
             return Up(config, file, say, has_playground=playground).run()
+    except CannotHold as error:
+        say(f"state directory: {error}")
+        return EXIT_USAGE
     except AlreadyRunning as error:
         say(f"rankguard already runs on {state_dir} (pid {error}); stop it, or set another")
         say("  fix: RANKGUARD_SERVICE__STATE_DIR=… and other ports")

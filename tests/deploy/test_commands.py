@@ -68,6 +68,15 @@ def test_stop_says_when_a_watchdog_would_start_new_replicas(run, tmp_path):
         assert "stop it first" in run("stop").stderr
 
 
+def test_up_on_a_disk_that_takes_no_lock_is_a_sentence_and_exit_code_2(run, tmp_path):
+    (tmp_path / "up.lock").mkdir()
+
+    done = run("up")
+
+    assert done.exit_code == 2
+    assert "up.lock cannot be written: Is a directory" in done.stderr
+
+
 def test_config_check_tells_of_a_variable_that_is_not_read(run, monkeypatch):
     monkeypatch.setenv("RANKGUARD_SERVICE_PORT", "8080")
 
