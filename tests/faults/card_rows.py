@@ -468,7 +468,13 @@ ROWS: tuple[Fault, ...] = (
         )
         for code in _RESET_CODES
     ),
-    replace(_RESET, id="9.48", name="XID 48, drain and reset", injure=_double_bit_error),
+    replace(
+        _RESET,
+        id="9.48",
+        name="XID 48, drain and reset",
+        injure=_double_bit_error,
+        alone=True,  # by now the rows above have used up every card that no replica has
+    ),
     replace(_RESET, id="9a", name="recovery action: reset", injure=_say("set {card} recovery 1")),
     replace(_APP, id="10", name="storm of 10,000 XIDs", injure=_storm, check=_storm_is_one),
     replace(
