@@ -88,8 +88,10 @@ class CardBook:
 
     @property
     def known(self) -> bool:
-        """There was a look at the cards."""
-        return self.round is not None
+        """There was a look at the cards, or none will come of it: the driver said so."""
+        driver = self.driver
+        starting = isinstance(driver, Unavailable) and driver.why is Why.NOT_ANSWERING
+        return self.round is not None and not starting
 
     def see(
         self,

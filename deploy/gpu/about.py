@@ -42,7 +42,7 @@ def device() -> Device | None:
     """None where there is no driver that answers."""
     if not library_is_there():
         return None
-    collector = NvmlCollector(start_s=30.0)
+    collector = NvmlCollector(start_s=30.0, start_look_s=30.0)
     try:
         found = collector.read()
     finally:

@@ -32,7 +32,7 @@ def open_collector() -> tuple[NvmlCollector, GpuRound]:
     """
     if not library_is_there():
         raise Skip("no NVIDIA driver here: libnvidia-ml.so.1 cannot be loaded")
-    collector = NvmlCollector(deadline_s=_DEADLINE_S, start_s=_START_S)
+    collector = NvmlCollector(deadline_s=_DEADLINE_S, start_s=_START_S, start_look_s=_START_S)
     found = collector.read()
     if isinstance(found.driver, Unavailable):
         collector.close()

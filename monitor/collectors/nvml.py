@@ -61,30 +61,37 @@ class _Round:
 
 
 class NvmlCollector:
-    """Implements `GpuReader`. Called by one thread; `read` returns within about two deadlines."""
+    """Implements `GpuReader`. Called by one thread.
+
+    `read` returns within about two deadlines, or five seconds while a reader starts.
+    """
 
     def __init__(
         self,
         deadline_s: float = 1.5,
-        start_s: float = 5.0,
+        start_s: float = 60.0,
         environment: Mapping[str, str] | None = None,
         *,
+        start_look_s: float = 5.0,
         lost: Iterable[Card] = (),
     ) -> None:
         """Read through processes of our own.
 
         Args:
             deadline_s: how long one look may take. start_s: how long a reader may take to start:
-                without persistence mode the driver itself does with the first one.
+                without persistence mode the driver wakes every card for the first one, which
+                takes seconds a card.
+            start_look_s: how long one round waits for a reader that starts; the next ones go on.
             lost: cards that are there and were lost before; the driver may not list them.
         """
         self._deadline_s = deadline_s
         self._start_s = start_s
+        self._start_look_s = start_look_s
         self._environment = dict(os.environ if environment is None else environment)
         self._stations: dict[str, _Station] = {_COMMON: _Station()}
         self._cards: dict[str, Card] = {card.uuid: card for card in lost}
         self._unnamed: dict[int, Unavailable] = {}
-        self._driver: str | Unavailable = Unavailable(Why.NOT_ANSWERING, "not asked yet")
+        self._driver: str | Unavailable = Unavailable(Why.NOT_ANSWERING, "still starting")
         self._abandoned = 0
         self._closed = False
 
@@ -128,7 +135,8 @@ class NvmlCollector:
         limit_s = self._deadline_s if station.reader.greeted else self._start_s
         give_up_at = station.asked_at + limit_s
         # a card apart is not waited for: its answer is fetched in one of the next rounds
-        wait_until = give_up_at if uuid == _COMMON else min(give_up_at, now + _GLANCE_S)
+        look_s = self._deadline_s if station.reader.greeted else self._start_look_s
+        wait_until = min(give_up_at, now + (look_s if uuid == _COMMON else _GLANCE_S))
         try:
             self._listen(uuid, station, found, wait_until)
             station.asked_at = None
@@ -138,7 +146,7 @@ class NvmlCollector:
                     self._rejoin(uuid, station)
         except Silent as silent:
             if time.monotonic() >= give_up_at:
-                self._went_silent(uuid, station, silent.uuid)
+                self._went_silent(uuid, station, silent.uuid, limit_s)
         except (Gone, ValueError, KeyError) as error:
             log.warning("a GPU reader ended: %r", error)
             station.fault = Unavailable(Why.FAILED, "the reader ended")
@@ -223,8 +231,8 @@ class NvmlCollector:
             address = bus_id(card.pci_bus_id) if card is not None else ""
             found.xids.append(XidEvent(now, address, int(xid), "nvml"))
 
-    def _went_silent(self, uuid: str, station: _Station, at: str) -> None:
-        fault = Unavailable(Why.TIMED_OUT, f"no answer within {self._deadline_s:g} s")
+    def _went_silent(self, uuid: str, station: _Station, at: str, limit_s: float) -> None:
+        fault = Unavailable(Why.TIMED_OUT, f"no answer within {limit_s:g} s")
         retry_at = time.monotonic() + _RETRY_S
         at = self._uuid_of(at)
         if uuid == _COMMON and at:

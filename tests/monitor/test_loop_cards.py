@@ -115,6 +115,24 @@ def test_no_replica_starts_before_the_first_look_at_the_cards(tmp_path):
     one.machine.journal.close()
 
 
+@pytest.mark.parametrize(
+    ("driver", "calls"),
+    [
+        pytest.param(Why.NOT_ANSWERING, [], id="still starting"),
+        pytest.param(Why.TIMED_OUT, ["start replica-0/1"], id="given up"),
+    ],
+)
+def test_replicas_wait_for_a_driver_that_starts_and_for_none_that_was_given_up(
+    tmp_path, driver, calls
+):
+    one = Cards(tmp_path)
+    one.driver = Unavailable(driver)
+    one.run(5)
+
+    assert one.machine.host.calls == calls
+    one.machine.journal.close()
+
+
 def test_replicas_are_spread_over_the_cards(cards):
     one = cards(replicas=2)
 

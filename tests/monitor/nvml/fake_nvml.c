@@ -8,7 +8,7 @@
  *   fail N NAME CODE        one reading of card N returns CODE
  *   set N NAME VALUE        one reading of card N
  *   hang N                  every call on card N never returns; `hang init` for nvmlInit
- *   slow N MS               every call on card N takes so many milliseconds
+ *   slow N MS               every call on card N takes so many milliseconds; `slow init` nvmlInit
  *   write N PATH            every call on card N writes to a file first: where its disk is frozen,
  *                           the kernel holds the caller, and no signal ends it
  *   event N XID             one XID event, given once for each such line, in order; those that
@@ -99,6 +99,7 @@ int nvmlInitWithFlags(unsigned flags) {
     double code;
     (void)flags;
     hang_if("hang init");
+    if (find("slow init%.0d%s", 0, "", &code)) usleep((useconds_t)(code * 1000));
     return find("init %.0d%s", 0, "", &code) ? (int)code : 0;
 }
 int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }

@@ -210,6 +210,26 @@ def test_a_driver_that_hangs_at_start_is_a_fault_and_shutdown_does_not_wait(driv
     assert time.monotonic() - began < 1.0
 
 
+def test_a_driver_that_takes_long_to_start_is_waited_for_over_several_rounds(driver):
+    driver.say("slow init 800")
+    collector = NvmlCollector(
+        deadline_s=0.4, start_s=60.0, environment=driver.environment, start_look_s=0.1
+    )
+    try:
+        first = collector.read()
+        found = until("the driver has started", lambda: _read_driver(collector), limit_s=30.0)
+    finally:
+        collector.close()
+
+    assert first.driver == Unavailable(Why.NOT_ANSWERING, "still starting")
+    assert found == "580.00"
+
+
+def _read_driver(collector):
+    driver = collector.read().driver
+    return driver if isinstance(driver, str) else None
+
+
 @pytest.mark.parametrize("code", [9, 18])
 def test_no_driver_at_the_start_is_told_and_tried_again(collector, driver, code):
     driver.say(f"init {code}")
