@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from monitor.journal import Journal, JournalError
 from monitor.model import Moment
 
 log = logging.getLogger("rankguard.watchdog")
+_DAMAGED = ".damaged"
 
 
 class CannotStart(Exception):
@@ -53,12 +55,35 @@ def held(state_dir: Path) -> Iterator[None]:
 
 
 def open_journal(path: Path) -> Journal:
+    """The journal; one that a crash of the disk has damaged is put aside and begun anew.
+
+    Whoever watches must not stay away because what was is not known any more: what runs is found
+    again by its manifests.
+
+    Raises:
+        CannotStart: the file cannot be read or written.
+    """
     try:
         return Journal(path)
     except JournalError as error:
-        raise CannotStart(
-            f"{error}; is the disk full or the file from elsewhere? {path}"
-        ) from error
+        if not _is_damaged(error):
+            raise CannotStart(f"{error}; is the disk full? {path}") from error
+        log.warning("%s; it is kept as %s%s, and a new one begins", error, path, _DAMAGED)
+    try:
+        for ending in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(f"{path.name}{ending}").replace(f"{path}{_DAMAGED}{ending}")
+        return Journal(path)
+    except (JournalError, OSError) as error:
+        raise CannotStart(f"a new journal cannot begin: {error}; {path}") from error
+
+
+def _is_damaged(error: JournalError) -> bool:
+    """SQLite says so with a plain DatabaseError; a lock or a full disk is an OperationalError."""
+    cause = error.__cause__
+    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(
+        cause, sqlite3.OperationalError
+    )
 
 
 def build_pipeline(

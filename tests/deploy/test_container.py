@@ -87,7 +87,7 @@ def test_a_volume_that_cannot_be_written_is_told_in_words(tmp_path):
 
 
 @pytest.mark.parametrize(("status", "ready"), [(200, True), (503, False)])
-def test_the_health_check_is_readiness_and_not_liveness(status, ready):
+def test_the_health_check_is_readiness_and_not_liveness(status, ready, monkeypatch):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(status if self.path == "/readyz" else 200)
@@ -99,6 +99,8 @@ def test_the_health_check_is_readiness_and_not_liveness(status, ready):
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.handle_request, daemon=True)
         thread.start()
+        # a proxy is for other hosts: one that is not there is not asked
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
         assert is_ready(server.server_port) is ready
         thread.join(5)
 
