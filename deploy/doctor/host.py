@@ -131,15 +131,20 @@ def check_memory(*, needed_bytes: int = _LEAST_MEMORY) -> Finding:
 
 
 def check_files(limits: tuple[int, int] | None = None) -> Finding:
-    """Open files: every client is one, and every request to a replica is one more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE) if limits is None else limits
-    if soft != resource.RLIM_INFINITY and soft < _LEAST_FILES:
+    """Open files: every client is one, and every request to a replica is one more.
+
+    The gateway raises its own limit to the hard one.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE) if limits is None else limits
+    if hard == resource.RLIM_INFINITY:
+        return ok("open files", "no limit")
+    if hard < _LEAST_FILES:
         return warn(
             "open files",
-            f"limit {soft} (hard limit {hard})",
-            "ulimit -n 65536, or LimitNOFILE=65536 in the unit",
+            f"hard limit {hard}",
+            "ulimit -Hn 65536 as root, or LimitNOFILE=65536 in the unit",
         )
-    return ok("open files", f"limit {soft}")
+    return ok("open files", f"limit {hard}")
 
 
 def check_shared_memory(folder: Path = Path("/dev/shm")) -> Finding:  # noqa: S108

@@ -297,6 +297,7 @@ def run(
         print(f"rankguard serve: {error}", file=sys.stderr)
         return WRONG_USAGE
     logs.configure()
+    process.allow_open_files()
     # a counter's time of birth, a second series for each: nobody graphs it
     disable_created_metrics()  # type: ignore[no-untyped-call]
     freeze_heap()

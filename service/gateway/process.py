@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 75
 """Longer than the idle time of common clients and proxies, so that they close first."""
+
+OPEN_FILES = 65_536
+"""What the systemd unit allows; of a shell's usual 1,024 each client takes one."""
 
 LOOK_S = 0.05
 CLOSE_S = 1.0
@@ -66,6 +70,14 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotStart(
             f"cannot listen on {host}:{port}: {error.strerror}; set [service] host and port"
         ) from error
+
+
+def allow_open_files() -> None:
+    """As many as the host lets this process have, up to what the systemd unit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def serve(

@@ -101,9 +101,10 @@ def test_a_port_that_rankguard_itself_holds_is_well_held(tmp_path):
 @pytest.mark.parametrize(
     ("limits", "level"),
     [
-        pytest.param((1024, 4096), Level.WARN, id="the usual default is too low"),
+        pytest.param((1024, 2048), Level.WARN, id="too few, and no more to be had"),
+        pytest.param((1024, 1_048_576), Level.OK, id="the usual default: the gateway raises it"),
         pytest.param((65536, 65536), Level.OK, id="what the unit sets"),
-        pytest.param((resource.RLIM_INFINITY, -1), Level.OK, id="no limit"),
+        pytest.param((1024, resource.RLIM_INFINITY), Level.OK, id="no limit"),
     ],
 )
 def test_open_files(limits, level):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import socket
 import sys
@@ -186,3 +187,15 @@ async def test_what_cannot_start_says_why_and_ends_with_two(tmp_path, taken, set
     assert process.returncode == 2
     assert says in stderr.decode()
     assert "Traceback" not in stderr.decode()
+
+
+async def test_it_may_open_as_many_files_as_the_host_allows(run, worker):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # the child begins with it
+    try:
+        running = await run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    own, _ = resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE)
+    assert own == (65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536))
