@@ -13,6 +13,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 class WorkerState(str, Enum):
@@ -98,9 +99,25 @@ def read_manifest(path: Path) -> Manifest | None:
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         manifest = Manifest(**body)
-        return replace(manifest, state=WorkerState(manifest.state))
+        manifest = replace(manifest, state=WorkerState(manifest.state))
     except (OSError, ValueError, TypeError):
         return None
+    return manifest if _can_be_believed(manifest) else None
+
+
+def _can_be_believed(manifest: Manifest) -> bool:
+    """Whether its numbers are numbers and its URL can be asked: a file may say anything."""
+    numbers = (manifest.generation, manifest.pid, manifest.started_ticks)
+    words = (manifest.id, manifest.boot_id, manifest.url, manifest.engine, manifest.model)
+    if not all(type(each) is int for each in numbers):
+        return False
+    if not all(isinstance(each, str) for each in (*words, manifest.fingerprint)):
+        return False
+    try:
+        url = urlsplit(manifest.url)
+        return url.scheme == "http" and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 def read_manifests(state_dir: Path) -> list[Manifest]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -231,6 +232,25 @@ class TestDirectory:
         (folder / ".b.json.77").write_text("{}")
         (folder / "notes.txt").write_text("")
         assert [one.manifest.id for one in StateDirectory(tmp_path).read()] == ["a"]
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("pid", "12"),
+            ("generation", None),
+            ("model", 7),
+            ("url", None),
+            ("url", "127.0.0.1:8001"),
+            ("url", "http://127.0.0.1:port"),
+            ("url", "http://["),
+        ],
+    )
+    def test_a_manifest_that_nobody_could_use_is_none(self, tmp_path, field, value):
+        write_manifest(tmp_path, manifest("a"))
+        path = replicas_dir(tmp_path) / "a.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+
+        assert StateDirectory(tmp_path).read() == []
 
     def test_a_change_is_seen_and_what_is_gone_is_gone(self, tmp_path):
         directory = StateDirectory(tmp_path)
