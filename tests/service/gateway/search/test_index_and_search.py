@@ -23,7 +23,6 @@ from service.gateway.search.searcher import Asked, Searcher
 from service.gateway.search.store import NothingIndexed, StoreError
 from service.settings import SearchSettings
 from tests.service.gateway.search.models import DIMENSION, SPACE, WordModels
-from tests.waiting import until
 
 SETTINGS = SearchSettings()
 
@@ -218,9 +217,14 @@ from tests.service.gateway.search import test_index_and_search as here
 indexer.BATCH_MOST = 8
 class Telling(WordModels):
     def embed(self, texts, input_type):
-        print(len(self.embedded), flush=True)
+        if len(self.embedded) > 100 and not self.told:
+            self.told = True
+            print("amid the work", flush=True)
+            sys.stdin.readline()
         return super().embed(texts, input_type)
+    told = False
 here.index(Path(sys.argv[1]), Path(sys.argv[2]), Telling())
+sys.stdin.readline()
 """
 
 
@@ -230,17 +234,22 @@ def test_what_was_written_survives_kill_9(docs, tmp_path):
         (docs / f"page{number:04}.md").write_text(f"# Page {number}\n\nword{number}")
     writer = subprocess.Popen(
         [sys.executable, "-c", _WRITER, str(docs), str(tmp_path)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[4],
     )
+    assert writer.stdin is not None
     assert writer.stdout is not None
-    until("some batches are on their way", lambda: int(writer.stdout.readline()) > 100, 60)
+    assert writer.stdout.readline() == "amid the work\n"
 
     with pytest.raises(StoreError, match="in use by another process") as refused:
         index(docs, tmp_path)
+    writer.stdin.write("go on\n")
+    writer.stdin.flush()
     writer.send_signal(signal.SIGKILL)
     assert writer.wait(10) == -signal.SIGKILL
+    writer.stdin.close()
     writer.stdout.close()
 
     assert refused.value.busy
