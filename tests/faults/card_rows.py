@@ -364,6 +364,8 @@ _APP = replace(
     tolerates=frozenset({"GpuXid"}),
     check=only_the_first,
 )
+# whoever ends engines again and again can meet one request at three of them, which is refused
+_ALL_AT_ONCE = Bounds(detected_s=5.0, recovered_s=15.0, may_refuse=True)
 _TOLD = replace(
     _CARD,
     bounds=Bounds(),
@@ -553,6 +555,8 @@ ROWS: tuple[Fault, ...] = (
         name="no card is left, then they are back",
         layout=replace(EIGHT, cards=2),
         injure=_all_lost,
+        bounds=_ALL_AT_ONCE,
+        tolerates=_FOLLOWS | {"PoisonRequest"},
         restarts=(2, 2),
         mend=_wait_without_a_card,
         check=lambda _course: (),
@@ -564,6 +568,8 @@ ROWS: tuple[Fault, ...] = (
         name="eight cards lost at once",
         layout=replace(EIGHT, replicas=4),
         injure=_all_lost,
+        bounds=_ALL_AT_ONCE,
+        tolerates=_FOLLOWS | {"PoisonRequest"},
         restarts=(4, 4),
         detected=_all_are_told,
         mend=heal,

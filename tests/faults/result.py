@@ -12,12 +12,14 @@ class Bounds:
     Attributes:
         load_ratio: recovery over the time that the engine itself took to load.
         may_be_wrong: until the canary notices, answers may be wrong.
+        may_refuse: a request that was in flight at three ends may be answered 422.
     """
 
     detected_s: float | None = None
     recovered_s: float | None = None
     load_ratio: float | None = None
     may_be_wrong: bool = False
+    may_refuse: bool = False
 
 
 @dataclass(slots=True)
@@ -67,8 +69,9 @@ class Result:
             slack: what times may be late by, as a factor, where the machine is shared.
         """
         found = []
-        if self.failed:
-            found.append(f"{self.failed} of {self.sent} requests failed")
+        lost = self.failed - (self.refused if bounds.may_refuse else 0)
+        if lost:
+            found.append(f"{lost} of {self.sent} requests failed")
         for name, value, bound in (
             ("detected", self.detected_s, bounds.detected_s),
             ("recovered", self.recovered_s, bounds.recovered_s),
