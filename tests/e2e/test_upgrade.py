@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from deploy.upgrade import record
 from service.worker.engines.scripted import scripted_logit
@@ -252,6 +253,7 @@ def test_nothing_is_lost_though_the_command_and_the_watchdog_are_killed_on_the_w
     site.processes["watchdog"].kill()
     site.processes["watchdog"].wait(5)
     site.start("watchdog", "watch", "--stop-replicas-on-exit")
+    until("the watchdog is back", lambda: answers(site), LIMIT_S)
 
     resumed = cli(site, "upgrade", "--resume")
     site.wait_healthy(2, LIMIT_S)
@@ -265,6 +267,13 @@ def test_nothing_is_lost_though_the_command_and_the_watchdog_are_killed_on_the_w
     assert [seen for seen in users.seen if not seen] == []
     assert phase(site) == "done"
     assert not shadows(site)
+
+
+def answers(site):
+    try:
+        return bool(site.status())
+    except requests.RequestException:
+        return False
 
 
 def rollout(site):
