@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -65,12 +65,7 @@ def print_tables(console: Console, outcome: Outcome, view: View) -> None:
 
 def print_systems(console: Console, outcome: Outcome) -> None:
     """One row per system: its means, and how sure it is that it differs from the first."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, title in enumerate(_SYSTEM_COLUMNS):
-        table.add_column(title, justify="right" if place else "left", overflow="fold")
-    for row in _system_rows(outcome):
-        table.add_row(*row)
-    console.print(table)
+    console.print(_named_rows(_SYSTEM_COLUMNS, _system_rows(outcome)))
     pairs, queries = len(outcome.results[0].pairs), outcome.results[0].mean.queries
     console.print(
         f"means over {pairs} language pairs, {queries} queries; gain: NDCG@10 over the "
@@ -81,14 +76,19 @@ def print_systems(console: Console, outcome: Outcome) -> None:
 
 def print_published(console: Console) -> None:
     """The authors' own figures, under their name."""
-    table = Table(box=None, pad_edge=False, header_style="bold", style="dim")
-    table.add_column("published", overflow="fold")
-    for title in published.COLUMNS:
-        table.add_column(title, justify="right")
-    for model, values in published.ROWS:
-        table.add_row(model, *(f"{value:.2f}" for value in values))
-    console.print(table)
+    rows = [(model, *(f"{value:.2f}" for value in values)) for model, values in published.ROWS]
+    console.print(_named_rows(("published", *published.COLUMNS), rows, style="dim"))
     console.print(published.SOURCE, style="dim")
+
+
+def _named_rows(titles: Sequence[str], rows: Iterable[Sequence[str]], style: str = "") -> Table:
+    """A name, and figures to the right of it."""
+    table = Table(box=None, pad_edge=False, header_style="bold", style=style)
+    for place, title in enumerate(titles):
+        table.add_column(title, justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def sentences(outcome: Outcome) -> list[str]:
